@@ -1,0 +1,31 @@
+package secagg_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/crypto/secagg/secaggtest"
+)
+
+// BenchmarkBatch is a whole batch, all members and the coordinator in one
+// process; node-ms is the time divided by the members.
+func BenchmarkBatch(b *testing.B) {
+	for _, c := range []struct{ members, params, drop int }{{10, 10, 0}, {30, 10, 0}, {30, 10, 9}, {10, 1_000_000, 0}} {
+		b.Run(fmt.Sprintf("N=%d/P=%d/dropouts=%d", c.members, c.params, c.drop), func(b *testing.B) {
+			sum := secaggtest.DefaultSum()
+			sum.Params = uint32(c.params)
+			for b.Loop() {
+				batch := secaggtest.New(b, secaggtest.Options{Members: secaggtest.Indexes(c.members), Sum: sum})
+				drop := map[uint8]secagg.Phase{}
+				for i := range c.drop {
+					drop[uint8(3*i+1)] = secagg.PhaseMask
+				}
+				require.NoError(b, batch.Run(drop))
+			}
+			b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N*c.members), "node-ms")
+		})
+	}
+}

@@ -1,0 +1,391 @@
+package secagg
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/koinon-eu/koinon/crypto/shamir"
+)
+
+// Kinds of evidence (S68). The two about sums and models are made and judged
+// where sums and models are.
+const (
+	BlameBundle       uint8 = 1    // a dealer sealed something else than it committed to
+	BlameShare        uint8 = 2    // a holder gave a share that is not the committed one
+	BlameDealing      uint8 = 3    // a dealer's shares do not give the committed seed
+	BlameEquivocation uint8 = 4    // one sender signed two messages where one is allowed
+	BlameComplaint    uint8 = 0x11 // a complaint about a dealer who did no wrong (1')
+)
+
+// Blame names a member and proves it from the roster alone (S68).
+type Blame struct {
+	Kind     uint8
+	Member   uint8 // 0 is the coordinator
+	Evidence []byte
+}
+
+// Digest returns what is journalled and announced in place of the evidence.
+func (b Blame) Digest() [32]byte { return EvidenceDigest(b.Evidence) }
+
+// EvidenceDigest returns the digest of evidence.
+func EvidenceDigest(e []byte) [32]byte { return hash("evidence", e) }
+
+// Dispute tells that a dealer's bundle did not open for a member. It proves
+// nothing about either (S70).
+type Dispute struct{ Member, Dealer uint8 }
+
+// evidence is u8 kind ‖ frames (S68).
+func evidence(kind uint8, frames ...Frame) []byte {
+	b := []byte{kind}
+	for _, f := range frames {
+		b = f.append(b)
+	}
+	return b
+}
+
+// CheckEvidence judges evidence by the roster alone and returns whom it names,
+// and the spec of the batch it is about. Evidence that names nobody is an error.
+//
+// A false complaint (BlameComplaint) convinces only who knows that the bundle
+// in it is the one its author saw: the coordinator itself. All other kinds
+// convince anyone.
+func CheckEvidence(r Roster, e []byte) (Blame, Spec, error) {
+	p, err := readProof(r, e)
+	if err != nil {
+		return Blame{}, Spec{}, err
+	}
+	var kind, member uint8
+	switch kind = e[0]; kind {
+	case BlameBundle:
+		kind, member, err = p.bundle()
+	case BlameShare:
+		member, err = p.share()
+	case BlameDealing:
+		member, err = p.dealing()
+	case BlameEquivocation:
+		member, err = p.equivocation()
+	default:
+		err = p.nothing()
+	}
+	if err != nil {
+		return Blame{}, Spec{}, err
+	}
+	return Blame{Kind: kind, Member: member, Evidence: e}, p.v.spec, nil
+}
+
+// proof is evidence being read: frames are taken from the front.
+type proof struct {
+	r      Roster
+	v      transcriptView
+	spec   Frame
+	frames []Frame
+}
+
+func readProof(r Roster, e []byte) (p proof, err error) {
+	if len(e) == 0 {
+		return p, fmt.Errorf("%w: empty evidence", ErrFormat)
+	}
+	for rest := e[1:]; len(rest) > 0; {
+		var f Frame
+		if f, rest, err = cutFrame(rest); err != nil {
+			return p, err
+		}
+		p.frames = append(p.frames, f)
+	}
+	p.r = r
+	if p.spec, err = p.one(TypeSpec); err != nil {
+		return p, err
+	}
+	if err = r.verify(p.spec, [32]byte{}); err != nil {
+		return p, err
+	}
+	if p.v.spec, err = ParseSpec(p.spec.Body); err != nil {
+		return p, err
+	}
+	p.v.dspec = p.v.spec.Digest()
+	return p, checkCohort(r, p.v.spec.Cohort)
+}
+
+func (p *proof) nothing() error { return fmt.Errorf("%w: evidence that names nobody", ErrTranscript) }
+
+func (p *proof) one(t Type) (Frame, error) {
+	if len(p.frames) == 0 || p.frames[0].Type != t {
+		return Frame{}, fmt.Errorf("%w: evidence without %s", ErrTranscript, t)
+	}
+	f := p.frames[0]
+	p.frames = p.frames[1:]
+	return f, nil
+}
+
+// all takes the frames of one type.
+func (p *proof) all(t Type) (l []Frame) {
+	for len(p.frames) > 0 && p.frames[0].Type == t {
+		l, p.frames = append(l, p.frames[0]), p.frames[1:]
+	}
+	return l
+}
+
+// dealer takes a share message of a member of U1 that belongs to these adverts.
+func (p *proof) dealer() (share, uint8, error) {
+	f, err := p.one(TypeShare)
+	if err != nil {
+		return share{}, 0, err
+	}
+	if err := p.r.verify(f, p.v.dspec); err != nil {
+		return share{}, 0, err
+	}
+	m, err := parseShare(f.Body)
+	if err != nil {
+		return share{}, 0, err
+	}
+	if m.h1 != p.v.h1 || !p.v.u1.Has(f.Sender) {
+		return share{}, 0, fmt.Errorf("%w: share in evidence", ErrTranscript)
+	}
+	return m, f.Sender, nil
+}
+
+// row reads a row that leads to the dealer's signed root.
+func (p *proof) row(f Frame, dealer uint8, root [32]byte) (row, error) {
+	r, err := parseRow(f.Body)
+	if err != nil {
+		return row{}, err
+	}
+	if f.Sender != dealer || !checkRow(r, p.v.u1, root) {
+		return row{}, fmt.Errorf("%w: row in evidence", ErrTranscript)
+	}
+	return r, nil
+}
+
+// bundle judges kind 1 and 1'.
+func (p *proof) bundle() (kind, member uint8, err error) {
+	if err := p.v.readAdverts(p.r, p.all(TypeAdvert)); err != nil {
+		return 0, 0, err
+	}
+	s, d, err := p.dealer()
+	if err != nil {
+		return 0, 0, err
+	}
+	fr, err := p.one(TypeRow)
+	if err != nil {
+		return 0, 0, err
+	}
+	r, err := p.row(fr, d, s.rowRoot)
+	if err != nil {
+		return 0, 0, err
+	}
+	fb, err := p.one(TypeBundle)
+	if err != nil {
+		return 0, 0, err
+	}
+	fc, err := p.one(TypeComplaint)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := p.r.verify(fc, p.v.dspec); err != nil {
+		return 0, 0, err
+	}
+	c, err := parseComplaint(fc.Body)
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(p.frames) != 0 || c.dealer != d || fc.Sender == d || r.other != fc.Sender || bundleDigest(fb.Body) != r.bundle {
+		return 0, 0, p.nothing()
+	}
+	if b, err := parseBundle(fb.Body); err == nil {
+		if plain, err := openBundle(b.ct, c.key); err == nil {
+			if _, reason := checkBundle(plain, r, p.v.h1, 1, p.v.u1, d, fc.Sender); reason != 0 {
+				return BlameBundle, d, nil
+			}
+		}
+	}
+	return BlameComplaint, fc.Sender, nil
+}
+
+// share judges kind 2. The h3 in the holder's message covers every share
+// message, so a dealer who signs a second one cannot turn an honest share into
+// a wrong one.
+func (p *proof) share() (member uint8, err error) {
+	sum, err := p.one(TypeSum)
+	if err != nil {
+		return 0, err
+	}
+	if p.v, err = openView(p.r, p.spec, sum); err != nil {
+		return 0, err
+	}
+	if err := p.v.readAdverts(p.r, p.all(TypeAdvert)); err != nil {
+		return 0, err
+	}
+	if err := p.v.readShares(p.r, p.all(TypeShare)); err != nil {
+		return 0, err
+	}
+	p.v.g = transcript(p.v.h2, 1, p.v.u2, p.v.dsum, p.v.sum.Prev)
+	masks := p.all(TypeMask)
+	u3, err := members(masks, TypeMask)
+	if err != nil {
+		return 0, err
+	}
+	if err := p.v.readMasks(p.r, masks, u3); err != nil {
+		return 0, err
+	}
+	fr, err := p.one(TypeRow)
+	if err != nil {
+		return 0, err
+	}
+	r, err := p.row(fr, fr.Sender, p.v.dealers[fr.Sender].rowRoot)
+	if err != nil {
+		return 0, err
+	}
+	holder, m, err := p.unmask()
+	if err != nil {
+		return 0, err
+	}
+	if len(p.frames) != 0 || m.h3 != p.v.h3 || r.other != holder {
+		return 0, p.nothing()
+	}
+	for _, it := range m.items {
+		if it.secret.dealer() == fr.Sender && !checkShare(it, p.v.h1, 1, p.v.u1, holder, r.shareRoot) {
+			return holder, nil
+		}
+	}
+	return 0, p.nothing()
+}
+
+func (p *proof) unmask() (uint8, unmask, error) {
+	f, err := p.one(TypeUnmask)
+	if err != nil {
+		return 0, unmask{}, err
+	}
+	if err := p.r.verify(f, p.v.dspec); err != nil {
+		return 0, unmask{}, err
+	}
+	m, err := parseUnmask(f.Body)
+	if err == nil && m.k != 1 {
+		err = p.nothing()
+	}
+	return f.Sender, m, err
+}
+
+// dealing judges kind 3: shares the dealer itself committed to do not lie on
+// one polynomial that gives the committed seed.
+func (p *proof) dealing() (member uint8, err error) {
+	if err := p.v.readAdverts(p.r, p.all(TypeAdvert)); err != nil {
+		return 0, err
+	}
+	s, d, err := p.dealer()
+	if err != nil {
+		return 0, err
+	}
+	rows := map[uint8]row{}
+	for _, f := range p.all(TypeRow) {
+		r, err := p.row(f, d, s.rowRoot)
+		if err != nil {
+			return 0, err
+		}
+		rows[r.other] = r
+	}
+	given := map[secretID]*points{}
+	last := uint8(0)
+	for len(p.frames) > 0 {
+		holder, m, err := p.unmask()
+		if err != nil {
+			return 0, err
+		}
+		if holder <= last {
+			return 0, p.nothing()
+		}
+		last = holder
+		for _, it := range m.items {
+			if it.secret.dealer() == d && checkShare(it, p.v.h1, 1, p.v.u1, holder, rows[holder].shareRoot) {
+				given[it.secret] = given[it.secret].with(holder, it.share)
+			}
+		}
+	}
+	for _, id := range dealt(d, p.v.u1) {
+		root := s.selfRoot
+		if id.kind == kindPair {
+			root = rows[id.other()].pairRoot
+			if _, ok := rows[id.other()]; !ok {
+				continue
+			}
+		}
+		if g := given[id]; g != nil && g.wrong(id, p.v, root) {
+			return d, nil
+		}
+	}
+	return 0, p.nothing()
+}
+
+// points are shares of one seed with their holders.
+type points struct {
+	holders []uint8
+	shares  [][]byte
+}
+
+func (g *points) with(holder uint8, share [32]byte) *points {
+	if g == nil {
+		g = &points{}
+	}
+	g.holders, g.shares = append(g.holders, holder), append(g.shares, share[:])
+	return g
+}
+
+// wrong reports whether t or more shares do not give the committed seed, or one
+// more is off their polynomial. With one sum a batch the root is the leaf.
+func (g *points) wrong(id secretID, v transcriptView, root [32]byte) bool {
+	t := Threshold(v.spec.Cohort.Len())
+	if len(g.holders) < t {
+		return false
+	}
+	seed, err := shamir.Combine(g.shares[:t], g.holders[:t])
+	if err != nil {
+		return false
+	}
+	if id.leaf(v.h1, 1, [32]byte(seed)) != root {
+		return true
+	}
+	for i := t; i < len(g.holders); i++ {
+		y, err := shamir.Interpolate(g.shares[:t], g.holders[:t], g.holders[i])
+		if err == nil && !slices.Equal(y, g.shares[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// provable reports whether two different bodies of a type are evidence: those
+// of which a sender signs one per batch and sum.
+func provable(t Type) bool {
+	return slices.Contains([]Type{TypeSum, TypeAdvert, TypeShare, TypeMask, TypeSurvivors, TypeAgree, TypeUnmask, TypeResult}, t)
+}
+
+// equivocation judges kind 4.
+func (p *proof) equivocation() (member uint8, err error) {
+	if len(p.frames) != 2 {
+		return 0, p.nothing()
+	}
+	a, b := p.frames[0], p.frames[1]
+	if a.Type != b.Type || a.Sender != b.Sender || !provable(a.Type) || string(a.Body) == string(b.Body) || sumNumber(a) != sumNumber(b) {
+		return 0, p.nothing()
+	}
+	for _, f := range p.frames {
+		if err := p.r.verify(f, p.v.dspec); err != nil {
+			return 0, err
+		}
+	}
+	return a.Sender, nil
+}
+
+// sumNumber returns the bytes of k in a body, "" where a message has none.
+func sumNumber(f Frame) string {
+	at := 0
+	switch f.Type {
+	case TypeAdvert, TypeShare:
+		return ""
+	case TypeSum:
+		at = 20
+	}
+	if len(f.Body) < at+2 {
+		return "short"
+	}
+	return string(f.Body[at : at+2])
+}

@@ -1,0 +1,97 @@
+package secagg
+
+import (
+	"fmt"
+
+	"github.com/koinon-eu/koinon/crypto/ring"
+)
+
+// FactKind names a fact a client must not forget (S33, S63).
+type FactKind uint8
+
+// The facts of §13.
+const (
+	FactRound  FactKind = 1 + iota // a round was joined; older ones are stale
+	FactMasked                     // a vector leaves: the step's budget is spent (S36)
+	FactLock                       // σ may be released with these survivors only (S33)
+)
+
+// Fact must be durable before anything else of the same ClientOutput happens.
+type Fact struct {
+	Kind      FactKind
+	Round     uint32
+	Sigma     [32]byte // FactMasked, FactLock
+	Survivors Set      // FactLock
+	H3        [32]byte // FactLock
+}
+
+// ClientConfig is what a member's node knows by itself when a batch opens.
+type ClientConfig struct {
+	Self         uint8 // own index in the roster
+	Federation   [32]byte
+	RosterDigest [32]byte
+	Plan         [32]byte // digest the operator approved
+	Roster       Roster   // pinned version (S10)
+	Cohort       Set      // of the plan (S5)
+	Run          [16]byte
+	LastRound    uint32 // last round joined in this run; older ones are stale
+	MinCohort    int    // 0 means 5; below 3 is refused (S7)
+	MinSurvivors int    // 0 means 3; below 3 is refused (S7)
+	// Expect is the step this node derived itself (S73). Run, Round, K, Members
+	// and Prev are not compared. Another State or Model is ErrModel, anything
+	// else ErrPolicy. With Follow, State and Model are not compared either.
+	Expect Sum
+	Rows   uint32 // own rows; fewer than min_rows is ErrNoData (S44)
+	Follow bool   // train on the announced model without having checked it (S62)
+	// Lock returns the survivors this node released for σ before (S33). Nil
+	// means none ever.
+	Lock func(sigma [32]byte) (Set, bool)
+	Sign Signer
+	Seal Seal
+	Rho  [32]byte // fresh from the operating system for every batch (S13)
+}
+
+// String hides Rho.
+func (c ClientConfig) String() string { return fmt.Sprintf("secagg.ClientConfig(member %d)", c.Self) }
+
+// GoString hides Rho.
+func (c ClientConfig) GoString() string { return c.String() }
+
+// Upload is the masked vector and how it is cut into chunks (S53).
+type Upload struct {
+	Words  []uint64 // masked
+	Root   [32]byte
+	Hashes [][32]byte // of each chunk
+	Chunks int
+}
+
+// Chunk returns the bytes of chunk i, 65 536 or for the last one fewer.
+func (u *Upload) Chunk(i int) []byte {
+	part := u.Words[i*chunkWords : min((i+1)*chunkWords, len(u.Words))]
+	return ring.AppendLE(make([]byte, 0, 8*len(part)), part)
+}
+
+// Closed is a result whose openings, commitments and signatures were verified.
+// The driver still fetches the sum, compares SumRoot, recomputes state and
+// model (ErrModel if they differ) and spot-checks (S56).
+type Closed struct {
+	Round     uint32
+	Sigma     [32]byte
+	H3        [32]byte
+	SumRoot   [32]byte
+	Words     int
+	Survivors Set
+	State     [32]byte           // as announced
+	Model     [32]byte           // as announced
+	Roots     map[uint8][32]byte // chunk root of each survivor's upload
+	Streams   []Stream           // opened masks: Σ y with these applied is the sum
+}
+
+// ClientOutput is what the driver must do, in this order: store, then the rest.
+type ClientOutput struct {
+	Store  []Fact
+	Send   []Frame
+	Want   bool    // compute the vector for the sum and call Vector
+	Upload *Upload // send after Send
+	Closed *Closed
+}

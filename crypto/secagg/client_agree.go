@@ -1,0 +1,125 @@
+package secagg
+
+import "fmt"
+
+// agree is Masked → Agreed: survivors and their masks come in, one `agree`
+// goes out for this batch (§6).
+func (c *Client) agree(frames []Frame) (ClientOutput, error) {
+	if !c.uploaded {
+		return ClientOutput{}, fmt.Errorf("%w: survivors before the upload was whole", ErrUpload)
+	}
+	m, masks, proofs, err := c.readSurvivors(c.cfg.Roster, frames)
+	if err != nil {
+		return ClientOutput{}, err
+	}
+	if !c.u3.Has(c.cfg.Self) {
+		return ClientOutput{}, fmt.Errorf("%w: of survivors", ErrNotSurvivor)
+	}
+	if !masks[position(c.u3, c.cfg.Self)].equal(c.own[TypeMask]) {
+		return ClientOutput{}, fmt.Errorf("%w: own mask", ErrAltered)
+	}
+	if need := max(c.t, c.minSurvivors); c.u3.Len() < need {
+		return ClientOutput{}, fmt.Errorf("%w: %d survivors, %d needed", ErrTooFew, c.u3.Len(), need)
+	}
+	if err := c.checkLock(m, proofs); err != nil {
+		return ClientOutput{}, err
+	}
+	f, err := c.sign(TypeAgree, agree{k: 1, g: c.g, h3: c.h3}.body())
+	if err != nil {
+		return ClientOutput{}, err
+	}
+	c.state = stateAgreed
+	return ClientOutput{Send: []Frame{f}}, nil
+}
+
+// readSurvivors checks `survivors` and the masks after it and computes h3. What
+// follows the masks is evidence.
+func (v *transcriptView) readSurvivors(r Roster, frames []Frame) (m survivors, masks, proofs []Frame, err error) {
+	if err = r.verify(frames[0], v.dspec); err != nil {
+		return m, nil, nil, err
+	}
+	if m, err = parseSurvivors(frames[0].Body); err != nil {
+		return m, nil, nil, err
+	}
+	masks = frames[1:]
+	for i, f := range masks {
+		if f.Type == TypeEvidence {
+			masks, proofs = masks[:i], masks[i:]
+			break
+		}
+	}
+	if m.k != 1 {
+		return m, nil, nil, fmt.Errorf("%w: survivors of sum %d", ErrTranscript, m.k)
+	}
+	if set, err := members(masks, TypeMask); err != nil {
+		return m, nil, nil, err
+	} else if set != m.set {
+		return m, nil, nil, fmt.Errorf("%w: survivors %v with masks of %v", ErrTranscript, m.set, set)
+	}
+	if err := v.readMasks(r, masks, m.set); err != nil {
+		return m, nil, nil, err
+	}
+	return m, masks, proofs, nil
+}
+
+func (v *transcriptView) readMasks(r Roster, frames []Frame, u3 Set) error {
+	if !u3.SubsetOf(v.u2) {
+		return fmt.Errorf("%w: %v did not share", ErrSurvivors, u3.Minus(v.u2))
+	}
+	roots := map[uint8][32]byte{}
+	byMember := map[uint8]Frame{}
+	for _, f := range frames {
+		if err := r.verify(f, v.dspec); err != nil {
+			return err
+		}
+		m, err := parseMask(f.Body)
+		if err != nil {
+			return err
+		}
+		if m.k != 1 || m.g != v.g || int64(m.words) != int64(v.sum.Layout().Words()) {
+			return fmt.Errorf("%w: mask of %d has another transcript or length", ErrTranscript, f.Sender)
+		}
+		roots[f.Sender], byMember[f.Sender] = m.root, f
+	}
+	v.u3, v.roots = u3, roots
+	v.h3 = chain("h3", v.g, u3, byMember)
+	return nil
+}
+
+// checkLock holds a step to the survivors it was released with, less those
+// whom attached evidence proves guilty (S33).
+func (c *Client) checkLock(m survivors, proofs []Frame) error {
+	if len(proofs) != len(m.blame) {
+		return fmt.Errorf("%w: %d digests with %d pieces of evidence", ErrTranscript, len(m.blame), len(proofs))
+	}
+	for i, f := range proofs {
+		if f.Type != TypeEvidence || EvidenceDigest(f.Body) != m.blame[i] {
+			return fmt.Errorf("%w: evidence %d is not the announced one", ErrTranscript, i)
+		}
+	}
+	if c.cfg.Lock == nil {
+		return nil
+	}
+	locked, ok := c.cfg.Lock(c.sigma())
+	if !ok || locked == c.u3 {
+		return nil
+	}
+	missing := locked.Minus(c.u3)
+	if !c.u3.SubsetOf(locked) || !missing.SubsetOf(c.guilty(proofs)) {
+		return fmt.Errorf("%w: %v, now %v", ErrStepReleased, locked, c.u3)
+	}
+	return nil
+}
+
+// guilty returns who is proven guilty under this plan by evidence this member
+// checks itself. A false complaint is no ground: nothing ties it to the bundle
+// that its author saw.
+func (c *Client) guilty(proofs []Frame) (g Set) {
+	for _, f := range proofs {
+		b, spec, err := CheckEvidence(c.cfg.Roster, f.Body)
+		if err == nil && b.Kind != BlameComplaint && spec.Plan == c.cfg.Plan && spec.Federation == c.cfg.Federation {
+			g = g.With(b.Member)
+		}
+	}
+	return g
+}

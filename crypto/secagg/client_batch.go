@@ -1,0 +1,271 @@
+package secagg
+
+import (
+	"crypto/hpke"
+	"fmt"
+)
+
+type clientState uint8
+
+const (
+	stateIdle clientState = iota
+	stateAdvertised
+	stateShared
+	stateReady
+	stateMasked
+	stateAgreed
+	stateReleased
+	stateClosed
+	stateLeft
+)
+
+var clientStates = [...]string{"idle", "advertised", "shared", "ready", "masked", "agreed", "released", "closed", "left"}
+
+// Client is one member in one batch (§6). It is not safe for concurrent use.
+type Client struct {
+	cfg          ClientConfig
+	state        clientState
+	t            int
+	minSurvivors int
+
+	transcriptView // public: all that this member has seen and checked
+
+	// Secrets, wiped on leaving and closing.
+	sk       hpke.PrivateKey
+	seeds    map[secretID]*secret
+	shares   map[uint8][][32]byte // dealer → own shares in the order of S20
+	rounding *secret
+
+	own      map[Type]Frame // own signed frames
+	answered map[Type]answer
+	upload   *Upload
+	uploaded bool
+}
+
+// answer is a packet of the coordinator and what it got (S30).
+type answer struct {
+	frames []Frame
+	send   []Frame
+}
+
+// transcriptView is the public record of a batch up to h3; members, the
+// coordinator and auditors build the same one.
+type transcriptView struct {
+	spec       Spec
+	dspec      [32]byte
+	sum        Sum
+	dsum       [32]byte
+	u1, u2, u3 Set
+	h1, h2     [32]byte
+	g, h3      [32]byte
+	adverts    map[uint8]advert
+	dealers    map[uint8]share
+	roots      map[uint8][32]byte // of the uploads of u3
+}
+
+// NewClient starts a member's batch in state idle. Errors are those of a
+// configuration that could never take part: ErrRoster, ErrPlan, ErrThreshold.
+func NewClient(cfg ClientConfig) (*Client, error) {
+	if cfg.MinCohort == 0 {
+		cfg.MinCohort = 5
+	}
+	if cfg.MinSurvivors == 0 {
+		cfg.MinSurvivors = 3
+	}
+	n := cfg.Cohort.Len()
+	if err := checkCohort(cfg.Roster, cfg.Cohort); err != nil {
+		return nil, err
+	}
+	switch {
+	case !cfg.Cohort.Has(cfg.Self):
+		return nil, fmt.Errorf("%w: member %d is not in the cohort", ErrPlan, cfg.Self)
+	case cfg.MinCohort < MinCohort, cfg.MinSurvivors < MinCohort:
+		return nil, fmt.Errorf("%w: own minimum of %d members and %d survivors, never below %d", ErrThreshold, cfg.MinCohort, cfg.MinSurvivors, MinCohort)
+	case n < cfg.MinCohort:
+		return nil, fmt.Errorf("%w: cohort of %d, own minimum is %d", ErrThreshold, n, cfg.MinCohort)
+	case cfg.Sign == nil || cfg.Seal == nil:
+		return nil, fmt.Errorf("client of member %d without a signer or a sealer", cfg.Self)
+	}
+	return &Client{
+		cfg: cfg, t: Threshold(n), minSurvivors: cfg.MinSurvivors,
+		own: map[Type]Frame{}, answered: map[Type]answer{},
+	}, nil
+}
+
+// checkCohort checks a cohort against the roster and S6.
+func checkCohort(r Roster, cohort Set) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if n := cohort.Len(); n < MinCohort || n > MaxCohort {
+		return fmt.Errorf("%w: cohort of %d, from %d to %d are possible", ErrThreshold, n, MinCohort, MaxCohort)
+	}
+	if !cohort.valid() || !cohort.SubsetOf(r.Set()) {
+		return fmt.Errorf("%w: cohort %v has members who are not in it", ErrRoster, cohort)
+	}
+	return nil
+}
+
+// String tells member and state, never secrets.
+func (c *Client) String() string {
+	return fmt.Sprintf("secagg.Client(member %d, %s)", c.cfg.Self, c.State())
+}
+
+// GoString tells what String does.
+func (c *Client) GoString() string { return c.String() }
+
+// State returns the state's name: idle, advertised, shared, ready, masked,
+// agreed, released, closed or left (§6).
+func (c *Client) State() string { return clientStates[c.state] }
+
+// Spec returns the accepted spec, once there is one.
+func (c *Client) Spec() (Spec, bool) { return c.spec, c.spec.N != 0 }
+
+// Sum returns the accepted sum, once there is one.
+func (c *Client) Sum() (Sum, bool) { return c.sum, c.spec.N != 0 }
+
+// Leave wipes all secrets; the member is a dropout of this batch (S64). It may
+// be called at any time and again.
+func (c *Client) Leave() {
+	c.wipe()
+	c.state = stateLeft
+}
+
+func (c *Client) wipe() {
+	clear(c.cfg.Rho[:])
+	c.sk = nil
+	for _, s := range c.seeds {
+		s.wipe()
+	}
+	for _, l := range c.shares {
+		clear(l)
+	}
+	if c.rounding != nil {
+		c.rounding.wipe()
+	}
+	c.seeds, c.shares, c.upload = nil, nil, nil
+}
+
+// Receive takes one packet of the coordinator. An exact duplicate of one
+// already answered gets the same frames again and changes nothing; another one
+// of the same kind is ErrEquivocation (S30). After an error the client has left
+// and its secrets are wiped; frames returned with an error (a complaint or a
+// dispute) are still to be sent.
+func (c *Client) Receive(frames []Frame) (ClientOutput, error) {
+	if c.state == stateLeft {
+		return ClientOutput{}, ErrLeft
+	}
+	if len(frames) == 0 {
+		return c.fail(ClientOutput{}, fmt.Errorf("%w: empty packet", ErrTranscript))
+	}
+	for _, f := range frames {
+		if err := f.check(); err != nil {
+			return c.fail(ClientOutput{}, err)
+		}
+	}
+	first := frames[0].Type
+	if first == TypeAbort {
+		return c.fail(ClientOutput{}, c.aborted(frames))
+	}
+	if a, ok := c.answered[first]; ok {
+		if equalPackets(a.frames, frames) {
+			return c.again(first, a), nil
+		}
+		if first != TypeCertificate { // a later one may have more signatures
+			return c.fail(ClientOutput{}, &EquivocationError{First: a.frames, Second: frames})
+		}
+	}
+	out, err := c.step(first, frames)
+	if err != nil {
+		return c.fail(out, err)
+	}
+	c.answered[first] = answer{frames: frames, send: out.Send}
+	return out, nil
+}
+
+// step hands a packet to the phase it belongs to, if it is that phase's turn.
+func (c *Client) step(first Type, frames []Frame) (ClientOutput, error) {
+	switch {
+	case first == TypeSpec && c.state == stateIdle:
+		return c.advertise(frames)
+	case first == TypeAdvert && c.state == stateAdvertised:
+		return c.share(frames)
+	case first == TypeShare && c.state == stateShared:
+		return c.prepare(frames)
+	case first == TypeSurvivors && c.state == stateMasked:
+		return c.agree(frames)
+	case first == TypeCertificate && (c.state == stateAgreed || c.state == stateReleased):
+		return c.release(frames)
+	case first == TypeResult && c.state == stateReleased:
+		return c.finish(frames)
+	}
+	return ClientOutput{}, fmt.Errorf("%w: %s in state %s", ErrTranscript, first, c.State())
+}
+
+// again answers a duplicate (S30). A repeated share packet asks a member that
+// has masked for its upload, as after a restart of the coordinator (S65).
+func (c *Client) again(first Type, a answer) ClientOutput {
+	out := ClientOutput{Send: a.send}
+	if first == TypeShare {
+		switch c.state {
+		case stateReady:
+			out.Want = true
+		case stateMasked:
+			out.Send, out.Upload = c.maskFrames(), c.upload
+		}
+	}
+	return out
+}
+
+func (c *Client) fail(out ClientOutput, err error) (ClientOutput, error) {
+	c.Leave()
+	return ClientOutput{Send: out.Send}, fmt.Errorf("member %d: %w", c.cfg.Self, err)
+}
+
+func (c *Client) aborted(frames []Frame) error {
+	if c.state == stateIdle || len(frames) != 1 {
+		return fmt.Errorf("%w: abort", ErrTranscript)
+	}
+	if err := c.cfg.Roster.verify(frames[0], c.dspec); err != nil {
+		return err
+	}
+	m, err := parseAbort(frames[0].Body)
+	if err != nil {
+		return err
+	}
+	return &AbortError{Reason: m.reason, Evidence: m.evidence}
+}
+
+// sign makes and keeps an own frame.
+func (c *Client) sign(t Type, body []byte) (Frame, error) {
+	f, err := sign(c.cfg.Sign, t, c.dspec, c.cfg.Self, body)
+	if err == nil {
+		c.own[t] = f
+	}
+	return f, err
+}
+
+func equalPackets(a, b []Frame) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if !a[i].equal(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// members returns the senders of frames that must all be of one type, from
+// distinct members in ascending order.
+func members(frames []Frame, t Type) (s Set, err error) {
+	last := uint8(0)
+	for _, f := range frames {
+		if f.Type != t || f.Sender <= last {
+			return s, fmt.Errorf("%w: %s of %d among frames of type %s", ErrTranscript, f.Type, f.Sender, t)
+		}
+		last, s = f.Sender, s.With(f.Sender)
+	}
+	return s, nil
+}

@@ -1,0 +1,155 @@
+package secagg
+
+import "fmt"
+
+// share is Advertised → Shared: keys of U1 come in, own seeds go out shared,
+// committed and sealed (§6).
+func (c *Client) share(frames []Frame) (ClientOutput, error) {
+	if err := c.readAdverts(c.cfg.Roster, frames); err != nil {
+		return ClientOutput{}, err
+	}
+	if !c.u1.Has(c.cfg.Self) || !frames[position(c.u1, c.cfg.Self)].equal(c.own[TypeAdvert]) {
+		return ClientOutput{}, fmt.Errorf("%w: own advert", ErrAltered)
+	}
+	if err := c.checkFollowers(); err != nil {
+		return ClientOutput{}, err
+	}
+	d, err := newDeal(c.cfg.Self, c.cfg.Rho, c.h1, 1, c.u1, c.t)
+	if err != nil {
+		return ClientOutput{}, err
+	}
+	c.seeds = d.seeds
+	c.shares = map[uint8][][32]byte{c.cfg.Self: d.shares[c.cfg.Self]}
+	send, err := c.dealFrames(d)
+	if err != nil {
+		return ClientOutput{}, err
+	}
+	for j, l := range d.shares {
+		if j != c.cfg.Self {
+			clear(l)
+		}
+	}
+	c.state = stateShared
+	return ClientOutput{Send: send}, nil
+}
+
+// readAdverts checks the adverts of U1 and computes h1. |U1| ≥ t comes first:
+// a short list needs no further look.
+func (v *transcriptView) readAdverts(r Roster, frames []Frame) error {
+	u1, err := members(frames, TypeAdvert)
+	if err != nil {
+		return err
+	}
+	if !u1.SubsetOf(v.spec.Cohort) {
+		return fmt.Errorf("%w: adverts of %v outside the cohort", ErrTranscript, u1.Minus(v.spec.Cohort))
+	}
+	if t := Threshold(v.spec.Cohort.Len()); u1.Len() < t {
+		return fmt.Errorf("%w: %d adverts, %d needed", ErrTooFew, u1.Len(), t)
+	}
+	v.adverts = map[uint8]advert{}
+	keys, nonces := map[[publicKeySize]byte]bool{}, map[[32]byte]bool{}
+	byMember := map[uint8]Frame{}
+	for _, f := range frames {
+		m, err := checkAdvert(r, f, v.dspec)
+		if err != nil {
+			return err
+		}
+		if keys[m.pk] || nonces[m.nonce] {
+			return fmt.Errorf("%w: key or nonce of %d is another member's", ErrTranscript, f.Sender)
+		}
+		keys[m.pk], nonces[m.nonce] = true, true
+		v.adverts[f.Sender], byMember[f.Sender] = m, f
+	}
+	v.u1 = u1
+	v.h1 = chain("h1", v.dspec, u1, byMember)
+	return nil
+}
+
+func checkAdvert(r Roster, f Frame, dspec [32]byte) (advert, error) {
+	if err := r.verify(f, dspec); err != nil {
+		return advert{}, err
+	}
+	m, err := parseAdvert(f.Body)
+	if err != nil {
+		return advert{}, err
+	}
+	if m.spec != dspec {
+		return advert{}, fmt.Errorf("%w: advert of %d is for another spec", ErrTranscript, f.Sender)
+	}
+	if err := parseKey(m.pk); err != nil {
+		return advert{}, fmt.Errorf("%w: key of %d: %w", ErrTranscript, f.Sender, err)
+	}
+	return m, nil
+}
+
+// checkFollowers wants c+1 members who checked the model themselves if anyone
+// follows: one of them is honest (S62).
+func (c *Client) checkFollowers() error {
+	checked, followed := 0, false
+	for _, m := range c.adverts {
+		if m.follow {
+			followed = true
+		} else {
+			checked++
+		}
+	}
+	if need := c.cfg.Cohort.Len() - c.t + 1; followed && checked < need {
+		return fmt.Errorf("%w: %d members checked it, %d needed", ErrModel, checked, need)
+	}
+	return nil
+}
+
+// dealFrames signs the commitments and seals the bundles (S20–S22): share,
+// rows ascending, bundles ascending.
+func (c *Client) dealFrames(d deal) ([]Frame, error) {
+	self := c.cfg.Self
+	var rows []row
+	var bundles []Frame
+	for _, j := range c.u1.Members() {
+		r := row{other: j, shareRoot: MerkleRoot(shareLeaves(d.ids, c.h1, 1, j, d.shares[j]))}
+		if j != self {
+			pair := d.seeds[pairID(self, j)]
+			if pair != nil {
+				r.pairRoot = pairID(self, j).leaf(c.h1, 1, pair.b)
+			}
+			f, err := c.sealFor(j, d.shares[j], pair)
+			if err != nil {
+				return nil, err
+			}
+			r.bundle = bundleDigest(f.Body)
+			bundles = append(bundles, f)
+		}
+		rows = append(rows, r)
+	}
+	leaves := rowLeaves(rows)
+	self0 := selfID(self)
+	f, err := c.sign(TypeShare, share{h1: c.h1, selfRoot: self0.leaf(c.h1, 1, d.seeds[self0].b), rowRoot: MerkleRoot(leaves)}.body())
+	if err != nil {
+		return nil, err
+	}
+	send := []Frame{f}
+	for n := range rows {
+		rows[n].path = MerklePath(leaves, n)
+		send = append(send, Frame{Type: TypeRow, Sender: self, Body: rows[n].body()})
+	}
+	return append(send, bundles...), nil
+}
+
+func (c *Client) sealFor(j uint8, shares [][32]byte, pair *secret) (Frame, error) {
+	plain := bundlePlain(shares, pair)
+	defer clear(plain)
+	pk := c.adverts[j].pk
+	b, err := sealBundle(c.cfg.Seal, pk[:], bundleInfo(c.h1, c.cfg.Self, j), plain)
+	if err != nil {
+		return Frame{}, fmt.Errorf("bundle for %d: %w", j, err)
+	}
+	return Frame{Type: TypeBundle, Sender: c.cfg.Self, Body: b.body()}, nil
+}
+
+func rowLeaves(rows []row) [][32]byte {
+	l := make([][32]byte, len(rows))
+	for i := range rows {
+		l[i] = leafHash(rows[i].leaf())
+	}
+	return l
+}

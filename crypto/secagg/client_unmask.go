@@ -1,0 +1,68 @@
+package secagg
+
+import (
+	"fmt"
+	"slices"
+)
+
+// release is Agreed → Released: with t members agreed on the same h3 the step
+// is locked and the shares go out (S25, S26). In Released a further certificate
+// is answered with the stored bytes.
+func (c *Client) release(frames []Frame) (ClientOutput, error) {
+	if len(frames) != 1 {
+		return ClientOutput{}, fmt.Errorf("%w: packet of %d frames", ErrCertificate, len(frames))
+	}
+	if err := c.checkCertificate(c.cfg.Roster, frames[0]); err != nil {
+		return ClientOutput{}, err
+	}
+	if c.state == stateReleased {
+		return ClientOutput{Send: []Frame{c.own[TypeUnmask]}}, nil
+	}
+	f, err := c.sign(TypeUnmask, c.unmaskBody())
+	if err != nil {
+		return ClientOutput{}, err
+	}
+	c.state = stateReleased
+	return ClientOutput{
+		Store: []Fact{{Kind: FactLock, Round: c.sum.Round, Sigma: c.sigma(), Survivors: c.u3, H3: c.h3}},
+		Send:  []Frame{f},
+	}, nil
+}
+
+// checkCertificate wants t valid signatures of distinct survivors over the
+// agree body with this view's g and h3.
+func (v *transcriptView) checkCertificate(r Roster, f Frame) error {
+	m, err := parseCertificate(f.Body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	body := agree{k: 1, g: v.g, h3: v.h3}.body()
+	for _, s := range m.signs {
+		a := Frame{Type: TypeAgree, Sender: s.member, Body: body, Signature: s.signature[:]}
+		if !v.u3.Has(s.member) || r.verify(a, v.dspec) != nil {
+			return fmt.Errorf("%w: signature of %d", ErrCertificate, s.member)
+		}
+	}
+	if t := Threshold(v.spec.Cohort.Len()); m.k != 1 || len(m.signs) < t {
+		return fmt.Errorf("%w: %d signatures for sum %d, %d needed", ErrCertificate, len(m.signs), m.k, t)
+	}
+	return nil
+}
+
+// unmaskBody gives exactly the shares of S25: which seeds are asked for follows
+// from U2 and U3 alone, never from a request (S24).
+func (c *Client) unmaskBody() []byte {
+	m := unmask{k: 1, h3: c.h3}
+	leaves := map[uint8][][32]byte{}
+	ids := map[uint8][]secretID{}
+	for _, id := range opened(c.u2, c.u3) {
+		d := id.dealer()
+		if leaves[d] == nil {
+			ids[d] = dealt(d, c.u1)
+			leaves[d] = shareLeaves(ids[d], c.h1, 1, c.cfg.Self, c.shares[d])
+		}
+		n := slices.Index(ids[d], id)
+		m.items = append(m.items, unmaskItem{secret: id, share: c.shares[d][n], path: MerklePath(leaves[d], n)})
+	}
+	return m.body()
+}

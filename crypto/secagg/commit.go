@@ -1,0 +1,58 @@
+package secagg
+
+import (
+	"fmt"
+	"slices"
+)
+
+// leaf returns the leaf hash of a seed's commitment (S21).
+func (s secretID) leaf(h1 [32]byte, k uint16, seed [32]byte) [32]byte {
+	if s.kind == kindSelf {
+		return leafHash([]byte(prefix+"commit/self"), h1[:], u16(k), []byte{s.a}, seed[:])
+	}
+	return leafHash([]byte(prefix+"commit/pair"), h1[:], u16(k), []byte{s.a, s.b}, seed[:])
+}
+
+// shareLeaf returns the leaf hash of one holder's share (S21).
+func (s secretID) shareLeaf(h1 [32]byte, k uint16, holder uint8, share [32]byte) [32]byte {
+	return leafHash([]byte(prefix+"commit/share"), h1[:], u16(k), []byte{s.dealer(), holder, s.kind, s.other()}, share[:])
+}
+
+// shareLeaves returns the leaves under share_root of one holder (S20, S21).
+func shareLeaves(ids []secretID, h1 [32]byte, k uint16, holder uint8, shares [][32]byte) [][32]byte {
+	l := make([][32]byte, len(ids))
+	for n, id := range ids {
+		l[n] = id.shareLeaf(h1, k, holder, shares[n])
+	}
+	return l
+}
+
+// position returns the place of a member in the ascending list of a set.
+func position(s Set, i uint8) int { return slices.Index(s.Members(), i) }
+
+// checkRow verifies that a dealer's row leads to its signed row_root (S22).
+func checkRow(r row, u1 Set, root [32]byte) bool {
+	return u1.Has(r.other) && VerifyPath(leafHash(r.leaf()), position(u1, r.other), u1.Len(), r.path, root)
+}
+
+// checkShare verifies a holder's share against the dealer's share_root.
+func checkShare(it unmaskItem, h1 [32]byte, k uint16, u1 Set, holder uint8, root [32]byte) bool {
+	ids := dealt(it.secret.dealer(), u1)
+	return VerifyPath(it.secret.shareLeaf(h1, k, holder, it.share), slices.Index(ids, it.secret), len(ids), it.path, root)
+}
+
+// checkOpening verifies that a seed is the committed one (S21, S31).
+func checkOpening(o opening, h1 [32]byte, k uint16, u1 Set, dealers map[uint8]share) error {
+	d := dealers[o.secret.dealer()]
+	root := d.selfRoot
+	if o.secret.kind == kindPair {
+		if o.row.other != o.secret.other() || !checkRow(o.row, u1, d.rowRoot) {
+			return fmt.Errorf("%w: row of %d for %d", ErrResult, o.secret.dealer(), o.secret.other())
+		}
+		root = o.row.pairRoot
+	}
+	if !VerifyPath(o.secret.leaf(h1, k, o.seed), 0, 1, o.path, root) { // batches of one sum
+		return fmt.Errorf("%w: seed of %d and %d is not the committed one", ErrResult, o.secret.a, o.secret.b)
+	}
+	return nil
+}

@@ -1,0 +1,25 @@
+// Package secagg is the secure aggregation protocol koinon/secagg/v1: members
+// mask their vectors so that the coordinator learns one sum over at least the
+// threshold of members and nothing else. Sentences S1…S73 of docs/protocol.md
+// are cited where they are implemented.
+//
+// Client is one member in one batch, Server the coordinator in one batch. Both
+// are pure: they draw no randomness, read no clock and do no I/O, so the same
+// inputs give the same bytes. A driver brings frames in, stores what
+// ClientOutput.Store lists, and only then sends.
+//
+//	phase      coordinator → member           member → coordinator
+//	Advertise  spec, sum                      advert
+//	Share      adverts                        share, rows, bundles
+//	Mask       shares, rows, bundles          mask, chunk hashes, chunks
+//	Agree      survivors, masks               agree
+//	Unmask     certificate                    unmask
+//	Publish    result, openings
+//
+// Every arrow is a packet: a list of frames. Frames are kept and forwarded as
+// received, never rebuilt (S19). A client that meets a failed check leaves: its
+// secrets are wiped and it waits for the next batch.
+//
+// Only batches of one sum are run (spec.sums = 1). The layouts of all messages
+// already carry more.
+package secagg

@@ -1,0 +1,87 @@
+package secagg_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/crypto/secagg/hpkeseal"
+	"github.com/koinon-eu/koinon/crypto/secagg/secaggtest"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata; only with a written reason")
+
+const goldenFile = "testdata/transcript.txt"
+
+// S13, S15, S18: with ρ, signatures and encapsulations fixed, every byte of a
+// batch of four with one dropout is fixed. The file has a line for each
+// encapsulation and for each frame its digest.
+func TestGoldenTranscript(t *testing.T) {
+	seals := map[string][2][]byte{}
+	if !*update {
+		want, err := os.ReadFile(goldenFile)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(want)) {
+			if f := strings.Fields(line); f[0] == "seal" {
+				enc, err := hex.DecodeString(f[2])
+				require.NoError(t, err)
+				key, err := hex.DecodeString(f[3])
+				require.NoError(t, err)
+				seals[f[1]] = [2][]byte{enc, key}
+			}
+		}
+	}
+	first, second := transcript(t, seals, *update), ""
+	second = transcript(t, seals, false)
+	require.Equal(t, first, second) // the same inputs give the same bytes
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(goldenFile, []byte(first), 0o600))
+	}
+	want, err := os.ReadFile(goldenFile)
+	require.NoError(t, err)
+	require.Equal(t, string(want), first)
+}
+
+// transcript runs the batch with recorded encapsulations and writes it down.
+func transcript(t *testing.T, seals map[string][2][]byte, record bool) string {
+	var out bytes.Buffer
+	o := secaggtest.Options{Members: []uint8{2, 3, 7, 200}, Seed: 42, Round: 9, Run: [16]byte{1, 2, 3}}
+	o.Seal = func(uint8) secagg.Seal {
+		return func(pk, info []byte) ([]byte, []byte, error) {
+			pair := fmt.Sprintf("%d-%d", info[len(info)-2], info[len(info)-1])
+			if record {
+				enc, key, err := hpkeseal.Seal(pk, info)
+				seals[pair] = [2][]byte{enc, bytes.Clone(key)}
+				if err != nil {
+					return nil, nil, err
+				}
+			}
+			fmt.Fprintf(&out, "seal %s %x %x\n", pair, seals[pair][0], seals[pair][1])
+			return seals[pair][0], bytes.Clone(seals[pair][1]), nil
+		}
+	}
+	b := secaggtest.New(t, o)
+	note := func(way string, who uint8, p []secagg.Frame) []secagg.Frame {
+		for _, f := range p {
+			raw, err := f.MarshalBinary()
+			require.NoError(t, err)
+			fmt.Fprintf(&out, "%s %d %s of %d, %d bytes, %x\n", way, who, f.Type, f.Sender, len(raw), sha256.Sum256(raw))
+		}
+		return p
+	}
+	b.ToNode = func(to uint8, p []secagg.Frame) []secagg.Frame { return note("to", to, p) }
+	b.ToCoord = func(from uint8, p []secagg.Frame) []secagg.Frame { return note("from", from, p) }
+	require.NoError(t, b.Run(map[uint8]secagg.Phase{3: secagg.PhaseMask}))
+	require.Equal(t, b.Plain(secagg.SetOf(2, 7, 200)), b.Result)
+	fmt.Fprintf(&out, "sum %x\n", b.Result)
+	return out.String()
+}

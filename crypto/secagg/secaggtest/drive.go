@@ -1,0 +1,216 @@
+package secaggtest
+
+import (
+	"github.com/stretchr/testify/require"
+
+	"github.com/koinon-eu/koinon/crypto/prg"
+	"github.com/koinon-eu/koinon/crypto/ring"
+	"github.com/koinon-eu/koinon/crypto/secagg"
+)
+
+// Deliver hands a packet of the coordinator to a client and its answer to the
+// server, vector and upload included.
+func (b *Batch) Deliver(to uint8, p []secagg.Frame) {
+	b.T.Helper()
+	if b.ToNode != nil {
+		if p = b.ToNode(to, p); p == nil {
+			return
+		}
+	}
+	if b.Errors[to] != nil {
+		return
+	}
+	c := b.Clients[to]
+	out, err := c.Receive(p)
+	b.answer(to, out, err)
+	if err == nil && out.Want {
+		x := b.Opt.Vector(to, b.Server.Sum().Layout())
+		b.Vectors[to] = x
+		out, err = c.Vector(x)
+		b.answer(to, out, err)
+	}
+}
+
+func (b *Batch) answer(from uint8, out secagg.ClientOutput, err error) {
+	b.T.Helper()
+	if err != nil {
+		require.Equal(b.T, "left", b.Clients[from].State())
+		b.Errors[from] = err
+	}
+	b.Facts[from] = append(b.Facts[from], out.Store...)
+	if out.Closed != nil {
+		b.Closed[from] = out.Closed
+	}
+	if len(out.Send) == 0 || !b.send(from, out.Send) || out.Upload == nil {
+		return
+	}
+	for i := range out.Upload.Chunks {
+		if err := b.Server.Chunk(from, uint32(i), out.Upload.Chunk(i)); err != nil {
+			b.Refused[from] = err
+			return
+		}
+	}
+	b.Uploads[from] = out.Upload
+	require.NoError(b.T, b.Server.MarkWhole(from))
+	require.NoError(b.T, b.Clients[from].Uploaded())
+}
+
+func (b *Batch) send(from uint8, p []secagg.Frame) bool {
+	b.Sent[from] = append(b.Sent[from], p)
+	if b.ToCoord != nil {
+		if p = b.ToCoord(from, p); p == nil {
+			return false
+		}
+	}
+	if err := b.Server.Receive(from, p); err != nil {
+		b.Refused[from] = err
+		return false
+	}
+	return true
+}
+
+// Advertise sends the opening to who and takes their adverts.
+func (b *Batch) Advertise(who secagg.Set) {
+	b.T.Helper()
+	for _, i := range who.Members() {
+		b.Deliver(i, b.Server.Opening())
+	}
+}
+
+// Share closes Advertise and takes the shares of who among U1.
+func (b *Batch) Share(who secagg.Set) error {
+	b.T.Helper()
+	p, err := b.Server.CloseAdvertise()
+	if err != nil {
+		return err
+	}
+	for _, i := range who.Members() {
+		if b.Server.Advertised().Has(i) {
+			b.Deliver(i, p)
+		}
+	}
+	return nil
+}
+
+// Mask closes Share and takes the uploads of who among U2.
+func (b *Batch) Mask(who secagg.Set) error {
+	b.T.Helper()
+	p, err := b.Server.CloseShare()
+	if err != nil {
+		return err
+	}
+	for _, i := range who.Members() {
+		if b.Server.Shared().Has(i) {
+			b.Deliver(i, p[i])
+		}
+	}
+	return nil
+}
+
+// Agree closes Mask and takes the agreement of who among U3.
+func (b *Batch) Agree(who secagg.Set) error {
+	b.T.Helper()
+	p, err := b.Server.CloseMask()
+	if err != nil {
+		return err
+	}
+	for _, i := range who.Members() {
+		if b.Server.Survivors().Has(i) {
+			b.Deliver(i, p)
+		}
+	}
+	return nil
+}
+
+// Unmask sends the certificate to who among U3; ErrTooFew without one.
+func (b *Batch) Unmask(who secagg.Set) error {
+	b.T.Helper()
+	p, ok := b.Server.Certificate()
+	if !ok {
+		b.Server.Abort(secagg.ReasonAgree, [32]byte{})
+		return secagg.ErrTooFew
+	}
+	for _, i := range who.Members() {
+		if b.Server.Survivors().Has(i) {
+			b.Deliver(i, p)
+		}
+	}
+	return nil
+}
+
+// Publish opens the seeds, computes the sum and sends the result to who.
+func (b *Batch) Publish(who secagg.Set) error {
+	b.T.Helper()
+	streams, err := b.Server.Open()
+	if err != nil {
+		if b.Server.Phase() != secagg.PhaseAborted {
+			b.Server.Abort(secagg.ReasonUnmask, [32]byte{})
+		}
+		return err
+	}
+	b.Streams = streams
+	b.Result = make([]uint64, b.Server.Sum().Layout().Words())
+	for _, j := range b.Server.Survivors().Members() {
+		ring.Add(b.Result, b.Uploads[j].Words)
+	}
+	prg.Apply(b.Result, 0, streams)
+	p, err := b.Server.Result(uint32(len(b.Result)), secagg.SumRoot(b.Result), Digest("next state"), Digest("next model"))
+	if err != nil {
+		return err
+	}
+	for _, i := range who.Members() {
+		if b.Server.Survivors().Has(i) {
+			b.Deliver(i, p)
+		}
+	}
+	return nil
+}
+
+// Run goes through all phases. Members of drop leave before they answer the
+// phase given there. The error is the first one that ends the batch.
+func (b *Batch) Run(drop map[uint8]secagg.Phase) error {
+	b.T.Helper()
+	present := func(p secagg.Phase) (s secagg.Set) {
+		for _, i := range b.Opt.Members {
+			if at, ok := drop[i]; !ok || at > p {
+				s = s.With(i)
+			}
+		}
+		return s
+	}
+	b.Advertise(present(secagg.PhaseAdvertise))
+	for _, step := range []struct {
+		phase secagg.Phase
+		run   func(secagg.Set) error
+	}{
+		{secagg.PhaseShare, b.Share},
+		{secagg.PhaseMask, b.Mask},
+		{secagg.PhaseAgree, b.Agree},
+		{secagg.PhaseUnmask, b.Unmask},
+		{secagg.PhasePublish, b.Publish},
+	} {
+		if err := step.run(present(step.phase)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Plain returns the sum of the plain vectors of a set.
+func (b *Batch) Plain(of secagg.Set) []uint64 {
+	sum := make([]uint64, b.Server.Sum().Layout().Words())
+	for _, i := range of.Members() {
+		ring.Add(sum, b.Vectors[i])
+	}
+	return sum
+}
+
+// Resign signs a changed body with the key of the frame's sender.
+func (b *Batch) Resign(f secagg.Frame, spec [32]byte, tag string) secagg.Frame {
+	m := append([]byte{byte(len(tag))}, tag...)
+	m = append(append(append(m, spec[:]...), f.Sender), f.Body...)
+	sig, err := b.Sign(f.Sender)(m)
+	require.NoError(b.T, err)
+	f.Signature = sig
+	return f
+}

@@ -1,0 +1,115 @@
+package secagg
+
+import "fmt"
+
+// acceptShare takes a dealer's commitments and bundles when they are complete
+// and agree with what it signed (Share row, §7).
+func (s *Server) acceptShare(from uint8, frames []Frame) error {
+	n := s.u1.Len()
+	if !s.u1.Has(from) {
+		return fmt.Errorf("%w: share of %d, who did not advertise", ErrTranscript, from)
+	}
+	if len(frames) != 2*n {
+		return fmt.Errorf("%w: share of %d with %d frames, %d needed", ErrTranscript, from, len(frames), 2*n)
+	}
+	m, err := single(s, frames[:1], parseShare)
+	if err != nil {
+		return err
+	}
+	if m.h1 != s.h1 {
+		return fmt.Errorf("%w: share of %d is for other adverts", ErrTranscript, from)
+	}
+	rows := map[uint8]row{}
+	for i, j := range s.u1.Members() {
+		r, err := s.readRow(m, from, j, frames[1+i])
+		if err != nil {
+			return err
+		}
+		rows[j] = r
+	}
+	if err := s.checkBundles(from, rows, frames[1+n:]); err != nil {
+		return err
+	}
+	s.rows[from] = rows
+	return nil
+}
+
+// readRow reads the row of dealer for j; what must be zero is (S21, S22).
+func (s *Server) readRow(m share, dealer, j uint8, f Frame) (row, error) {
+	if f.Type != TypeRow {
+		return row{}, fmt.Errorf("%w: %s instead of row for %d", ErrTranscript, f.Type, j)
+	}
+	r, err := parseRow(f.Body)
+	if err != nil {
+		return row{}, err
+	}
+	deals := j != dealer && pairID(dealer, j).dealer() == dealer
+	switch {
+	case r.other != j || !checkRow(r, s.u1, m.rowRoot):
+		return row{}, fmt.Errorf("%w: row of %d for %d does not lead to its root", ErrTranscript, dealer, j)
+	case deals == (r.pairRoot == [32]byte{}), j == dealer != (r.bundle == [32]byte{}):
+		return row{}, fmt.Errorf("%w: row of %d for %d has a root too many or too few", ErrTranscript, dealer, j)
+	}
+	return r, nil
+}
+
+func (s *Server) checkBundles(dealer uint8, rows map[uint8]row, frames []Frame) error {
+	q := len(dealt(dealer, s.u1))
+	for i, j := range s.u1.Without(dealer).Members() {
+		if frames[i].Type != TypeBundle || bundleDigest(frames[i].Body) != rows[j].bundle {
+			return fmt.Errorf("%w: bundle of %d for %d", ErrAltered, dealer, j)
+		}
+		b, err := parseBundle(frames[i].Body)
+		if err != nil {
+			return err
+		}
+		size := 4 + 32*q + 16 // header, shares, tag
+		if pairID(dealer, j).dealer() == dealer {
+			size += 32
+		}
+		if len(b.ct) != size {
+			return fmt.Errorf("%w: bundle of %d for %d has %d bytes, not %d", ErrTranscript, dealer, j, len(b.ct), size)
+		}
+	}
+	return nil
+}
+
+// CloseShare fixes U2 and returns for each of its members the packet of shares,
+// rows and bundles. Fewer than t abort the batch: ErrTooFew. Called again it
+// returns the same.
+func (s *Server) CloseShare() (map[uint8][]Frame, error) {
+	if s.delivered != nil {
+		return s.delivered, nil
+	}
+	if s.phase != PhaseShare {
+		return nil, fmt.Errorf("%w: close share in phase %s", ErrStale, s.phase)
+	}
+	u2 := s.senders(TypeShare)
+	if u2.Len() < s.t {
+		s.fail(ReasonTooFew, [32]byte{})
+		return nil, fmt.Errorf("%w: %d shared, %d needed", ErrTooFew, u2.Len(), s.t)
+	}
+	if err := s.readShares(s.cfg.Roster, s.firsts(TypeShare, u2)); err != nil {
+		return nil, err
+	}
+	s.g = transcript(s.h2, 1, s.u2, s.dsum, s.sum.Prev)
+	s.delivered = map[uint8][]Frame{}
+	for _, j := range u2.Members() {
+		for _, d := range u2.Members() {
+			s.delivered[j] = append(s.delivered[j], s.accepted[TypeShare][d][0])
+			if d != j {
+				s.delivered[j] = append(s.delivered[j], s.rowFrame(d, j), s.bundleFrame(d, j))
+			}
+		}
+	}
+	s.phase = PhaseMask
+	return s.delivered, nil
+}
+
+func (s *Server) rowFrame(dealer, j uint8) Frame {
+	return s.accepted[TypeShare][dealer][1+position(s.u1, j)]
+}
+
+func (s *Server) bundleFrame(dealer, j uint8) Frame {
+	return s.accepted[TypeShare][dealer][1+s.u1.Len()+position(s.u1.Without(dealer), j)]
+}

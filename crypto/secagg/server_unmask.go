@@ -1,0 +1,153 @@
+package secagg
+
+import (
+	"fmt"
+
+	"github.com/koinon-eu/koinon/crypto/shamir"
+)
+
+func (s *Server) acceptAgree(from uint8, frames []Frame) error {
+	m, err := single(s, frames, parseAgree)
+	if err != nil {
+		return err
+	}
+	if !s.u3.Has(from) || m != (agree{k: 1, g: s.g, h3: s.h3}) {
+		return fmt.Errorf("%w: agree of %d is for other survivors", ErrTranscript, from)
+	}
+	return nil
+}
+
+// Certificate returns the agreements so far, once there are t; later ones are
+// added (Agree row, §7).
+func (s *Server) Certificate() ([]Frame, bool) {
+	if s.phase < PhaseUnmask || s.phase == PhaseAborted {
+		return nil, false
+	}
+	m := certificate{k: 1}
+	for _, f := range s.firsts(TypeAgree, s.senders(TypeAgree)) {
+		m.signs = append(m.signs, agreement{member: f.Sender, signature: [64]byte(f.Signature)})
+	}
+	return []Frame{{Type: TypeCertificate, Body: m.body()}}, true
+}
+
+// acceptUnmask takes a survivor's shares: exactly those of S25, each leading to
+// its dealer's root, else the message is dropped and, for a wrong share, its
+// sender blamed (Unmask row, §7).
+func (s *Server) acceptUnmask(from uint8, frames []Frame) error {
+	m, err := single(s, frames, parseUnmask)
+	if err != nil {
+		return err
+	}
+	if !s.u3.Has(from) || m.k != 1 || m.h3 != s.h3 {
+		return fmt.Errorf("%w: unmask of %d is for other survivors", ErrTranscript, from)
+	}
+	ids := opened(s.u2, s.u3)
+	if len(ids) != len(m.items) {
+		return fmt.Errorf("%w: unmask of %d has %d shares, %d needed", ErrTranscript, from, len(m.items), len(ids))
+	}
+	for i, it := range m.items {
+		if it.secret != ids[i] {
+			return fmt.Errorf("%w: unmask of %d has a share of %d and %d", ErrTranscript, from, it.secret.a, it.secret.b)
+		}
+	}
+	for _, it := range m.items {
+		dealer := it.secret.dealer()
+		if !checkShare(it, s.h1, 1, s.u1, from, s.rows[dealer][from].shareRoot) {
+			s.blame(s.shareBlame(dealer, from, frames[0]))
+			return fmt.Errorf("%w: share that %d gave of %d's seed", ErrBlamed, from, dealer)
+		}
+	}
+	s.items[from] = m.items
+	return nil
+}
+
+// Openable reports whether every seed of S31 has t verified shares.
+func (s *Server) Openable() bool {
+	return s.phase == PhaseUnmask && len(s.items) >= s.t || s.phase == PhasePublish || s.phase == PhaseClosed
+}
+
+// Open puts the seeds together, compares each with its commitment and returns
+// the streams that, applied to Σ y over the survivors, give the sum. A dealer
+// whose shares give another seed is blamed and the batch aborted: ErrBlamed.
+// Called again it returns the same.
+func (s *Server) Open() ([]Stream, error) {
+	if !s.Openable() {
+		return nil, fmt.Errorf("%w: %d unmasked, %d needed, phase %s", ErrTooFew, len(s.items), s.t, s.phase)
+	}
+	if s.opened == nil {
+		if err := s.combine(); err != nil {
+			return nil, err
+		}
+		s.phase = PhasePublish
+	}
+	return undo(s.opened, s.u3, s.g), nil
+}
+
+// combine takes the shares of the t lowest holders, all seeds in one pass.
+func (s *Server) combine() error {
+	var holders []uint8
+	var shares [][]byte
+	for _, j := range s.senders(TypeUnmask).Members()[:s.t] {
+		var all []byte
+		for _, it := range s.items[j] {
+			all = append(all, it.share[:]...)
+		}
+		holders, shares = append(holders, j), append(shares, all)
+	}
+	seeds, err := shamir.Combine(shares, holders)
+	if err != nil {
+		return fmt.Errorf("combine shares: %w", err)
+	}
+	var list []opening
+	for i, id := range opened(s.u2, s.u3) {
+		o := opening{secret: id, seed: [32]byte(seeds[32*i:])}
+		if id.kind == kindPair {
+			o.row = s.rows[id.dealer()][id.other()]
+		}
+		if checkOpening(o, s.h1, 1, s.u1, s.dealers) != nil {
+			b := s.dealingBlame(id, holders)
+			s.blame(b)
+			s.fail(ReasonDealing, b.Digest())
+			return fmt.Errorf("%w: shares dealt by %d do not give the committed seed", ErrBlamed, id.dealer())
+		}
+		list = append(list, o)
+	}
+	s.opened = list
+	return nil
+}
+
+// Result signs and returns result and openings, for every member: the number of
+// words of the sum, its chunk root, and the next state and model. Errors wrap
+// ErrStale or ErrResult. Called again with the same values it returns the same.
+func (s *Server) Result(words uint32, sumRoot, state, model [32]byte) ([]Frame, error) {
+	if s.phase != PhasePublish && s.phase != PhaseClosed {
+		return nil, fmt.Errorf("%w: result in phase %s", ErrStale, s.phase)
+	}
+	if int64(words) != int64(s.sum.Layout().Words()) {
+		return nil, fmt.Errorf("%w: %d words, the sum has %d", ErrResult, words, s.sum.Layout().Words())
+	}
+	o := openings{list: s.opened}
+	m := result{k: 1, h3: s.h3, sumRoot: sumRoot, words: words, state: state, model: model, openingsRoot: o.root()}
+	f, err := sign(s.cfg.Sign, TypeResult, s.dspec, 0, m.body())
+	if err != nil {
+		return nil, err
+	}
+	if s.published != nil && !s.published[0].equal(f) {
+		return nil, fmt.Errorf("%w: another result was published", ErrEquivocation)
+	}
+	s.published = []Frame{f, {Type: TypeOpenings, Body: o.body()}}
+	s.phase = PhaseClosed
+	return s.published, nil
+}
+
+// Published returns every frame that VerifyRound needs, once the batch is
+// closed; nil before.
+func (s *Server) Published() []Frame {
+	certificate, ok := s.Certificate()
+	if s.phase != PhaseClosed || !ok {
+		return nil
+	}
+	all := append([]Frame(nil), s.opening...)
+	all = append(append(all, s.adverted...), s.firsts(TypeShare, s.u2)...)
+	return append(append(append(all, s.survived...), certificate...), s.published...)
+}

@@ -1,0 +1,156 @@
+package artifact
+
+import (
+	"errors"
+	"math"
+
+	"github.com/koinon-eu/koinon/models/arch"
+	"github.com/koinon-eu/koinon/models/feature"
+)
+
+// Factor says how far one column moved a row's logit: the logit as it is, less
+// the logit with the column at its reference (a number at its mean, a category
+// at its most frequent value). Positive raises the score.
+type Factor struct {
+	Column string  `json:"column"`
+	Effect float64 `json:"effect"`
+}
+
+// Advisory is what a person is shown for one row.
+type Advisory struct {
+	Row     int      `json:"row"`          // in the table, from 0
+	ID      string   `json:"id,omitempty"` // if the schema names an id
+	Score   float64  `json:"score"`        // probability
+	Band    string   `json:"band"`
+	Flagged bool     `json:"flagged"` // at or above the operating threshold
+	Factors []Factor `json:"factors"`
+}
+
+// Scorer scores rows with one model. It keeps scratch space, so that a row
+// costs no allocation, and serves one goroutine at a time.
+type Scorer struct {
+	model     *Model
+	forward   *arch.Model
+	inputs    []feature.Input
+	reference *feature.Matrix
+	x         []float32
+	c         []int32
+	out       [1]float64
+}
+
+// NewScorer prepares a model for scoring.
+func (m *Model) NewScorer() (*Scorer, error) {
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	forward, err := arch.NewModel(m.Header.Architecture, m.Shape(), m.Params)
+	if err != nil {
+		return nil, err
+	}
+	s := &Scorer{model: m, forward: forward, inputs: m.Encoder.Inputs(), reference: m.Encoder.ReferenceRow()}
+	s.x, s.c = make([]float32, s.reference.Numbers), make([]int32, len(s.reference.Cards))
+	return s, nil
+}
+
+// Score advises on each row of the table, with up to factors factors a row.
+func (s *Scorer) Score(t *feature.Table, factors int) ([]Advisory, error) {
+	rows, err := s.model.Encoder.Encode(t, feature.SelectAll)
+	if err != nil {
+		return nil, err
+	}
+	logits := make([]float64, rows.Rows)
+	if err := s.Logits(rows, logits); err != nil {
+		return nil, err
+	}
+	factors = min(max(factors, 0), len(s.inputs))
+	all := make([]Factor, 0, factors*rows.Rows)
+	out := make([]Advisory, rows.Rows)
+	for i, z := range logits {
+		p := arch.Sigmoid(z)
+		row := int(rows.Row[i])
+		from := len(all)
+		all = s.Explain(rows, i, factors, all)
+		out[i] = Advisory{
+			Row: row, ID: t.ID(row), Score: p, Band: s.model.Header.Band(p),
+			Flagged: p >= s.model.Header.Threshold, Factors: all[from:len(all):len(all)],
+		}
+	}
+	return out, nil
+}
+
+// Logits writes the log-odds of encoded rows into out, which has a place for each.
+func (s *Scorer) Logits(rows *feature.Matrix, out []float64) error {
+	if len(out) != rows.Rows {
+		return errors.New("artifact: no place for every row")
+	}
+	batch := arch.Batch{Rows: rows.Rows, X: rows.X, C: rows.C}
+	if err := batch.Check(s.model.Shape()); err != nil {
+		return err
+	}
+	s.forward.Logits(batch, out)
+	return nil
+}
+
+// Explain appends the k factors that moved a row's logit most, strongest
+// first, to dst. Equal effects keep the order of the schema; columns without
+// effect are left out. rows must be encoded by this model's encoder.
+func (s *Scorer) Explain(rows *feature.Matrix, row, k int, dst []Factor) []Factor {
+	copy(s.x, rows.X[row*rows.Numbers:(row+1)*rows.Numbers])
+	copy(s.c, rows.C[row*len(s.c):(row+1)*len(s.c)])
+	whole := s.logit()
+	first := len(dst)
+	for _, in := range s.inputs {
+		if effect := whole - s.without(in); effect != 0 {
+			dst = insert(dst, first, k, Factor{Column: in.Column, Effect: effect})
+		}
+	}
+	return dst
+}
+
+func (s *Scorer) logit() float64 {
+	s.forward.Logits(arch.Batch{Rows: 1, X: s.x, C: s.c}, s.out[:])
+	return s.out[0]
+}
+
+// without returns the logit with one column at its reference.
+func (s *Scorer) without(in feature.Input) float64 {
+	var number, indicator float32
+	var slot int32
+	if in.Number >= 0 {
+		number, s.x[in.Number] = s.x[in.Number], s.reference.X[in.Number]
+	}
+	if in.Indicator >= 0 {
+		indicator, s.x[in.Indicator] = s.x[in.Indicator], s.reference.X[in.Indicator]
+	}
+	if in.Category >= 0 {
+		slot, s.c[in.Category] = s.c[in.Category], s.reference.C[in.Category]
+	}
+	z := s.logit()
+	if in.Number >= 0 {
+		s.x[in.Number] = number
+	}
+	if in.Indicator >= 0 {
+		s.x[in.Indicator] = indicator
+	}
+	if in.Category >= 0 {
+		s.c[in.Category] = slot
+	}
+	return z
+}
+
+// insert keeps dst[first:] the k strongest factors in descending order.
+func insert(dst []Factor, first, k int, f Factor) []Factor {
+	at := len(dst)
+	for at > first && math.Abs(dst[at-1].Effect) < math.Abs(f.Effect) {
+		at--
+	}
+	if at-first >= k {
+		return dst
+	}
+	if len(dst)-first < k {
+		dst = append(dst, f)
+	}
+	copy(dst[at+1:], dst[at:])
+	dst[at] = f
+	return dst
+}

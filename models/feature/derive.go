@@ -1,0 +1,165 @@
+package feature
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Encoder builds the encoder from the sums. It fails before the last of them,
+// and if no feature column carries information.
+func (s *Statistics) Encoder() (*Encoder, error) {
+	if !s.Done() {
+		return nil, fmt.Errorf("statistics: sum %d is still to come", s.step())
+	}
+	e := &Encoder{Schema: s.schema, Rows: s.rows, Positives: s.pos}
+	for _, c := range s.columns {
+		column, _ := s.schema.Column(c.name())
+		switch st := c.(type) {
+		case *numberStat:
+			if n, reason := st.derive(); reason == "" {
+				e.Number = append(e.Number, n)
+			} else {
+				e.Dropped = append(e.Dropped, Dropped{c.name(), reason})
+			}
+		case *listedStat:
+			slots := append(append([]int64(nil), st.counts[:len(st.values)]...), 0, st.counts[len(st.values)])
+			e.addCategory(column, st.values, slots)
+		case *learntStat:
+			slots := append([]int64(nil), st.rows...)
+			unknown := s.rows - st.missing
+			for _, n := range st.rows {
+				unknown -= n
+			}
+			e.addCategory(column, st.names, append(slots, max(unknown, 0), st.missing))
+		}
+	}
+	if len(e.Number)+len(e.Category) == 0 {
+		return nil, errors.New("statistics: every feature column is constant or empty")
+	}
+	return e, nil
+}
+
+// addCategory adds a column with the training rows of each of its slots.
+func (e *Encoder) addCategory(c Column, values []string, slots []int64) {
+	if c.Role == RoleGroup {
+		e.Group = append(e.Group, GroupColumn{c.Name, values})
+		return
+	}
+	reference, used := 0, 0
+	for i, n := range slots {
+		if n > 0 {
+			used++
+		}
+		if n > slots[reference] {
+			reference = i
+		}
+	}
+	switch {
+	case used > 1:
+		e.Category = append(e.Category, Category{c.Name, values, reference})
+	case slots[len(slots)-1] > 0:
+		e.Dropped = append(e.Dropped, Dropped{c.Name, "empty in every training row"})
+	case len(values) == 0:
+		e.Dropped = append(e.Dropped, Dropped{c.Name, fmt.Sprintf("no value stands in %d training rows", Floor)})
+	default:
+		e.Dropped = append(e.Dropped, Dropped{c.Name, "the same in every training row"})
+	}
+}
+
+// derive turns the leaves of a number into its encoding.
+func (n *numberStat) derive() (Number, string) {
+	leaves := n.root.leaves(nil, 0, 0)
+	var rows int64
+	for _, l := range leaves {
+		rows += l.rows
+	}
+	switch {
+	case rows == 0:
+		return Number{}, "empty in every training row"
+	case rows < Floor:
+		return Number{}, fmt.Sprintf("fewer than %d training rows hold a value", Floor)
+	}
+	ends := quantiles(leaves, rows)
+	out := Number{Column: n.column, Indicator: n.missing >= Floor}
+	for _, end := range ends[:len(ends)-1] {
+		out.Cuts = append(out.Cuts, leaves[end-1].high())
+	}
+	out.Low = median(leaves[:ends[0]]).low()
+	last := 0
+	if len(ends) > 1 {
+		last = ends[len(ends)-2]
+	}
+	out.High = median(leaves[last:]).high()
+	if len(ends) == 1 { // too few rows for a cut: nothing is outside
+		out.Low, out.High = leaves[0].low(), leaves[len(leaves)-1].high()
+	}
+	out.Mean, out.SD = momentsOf(leaves, rows, float64(out.Low), float64(out.High))
+	if out.SD == 0 {
+		if !out.Indicator {
+			return Number{}, "the same in every training row"
+		}
+		out.SD = 1 // only the indicator says anything
+	}
+	return out, ""
+}
+
+// quantiles groups leaves into at most maxCuts+1 cells from below and returns
+// where each ends (trees 14 and 15): a cell closes at its share of the rows
+// left, with Floor rows in it and above it; a heavy leaf closes the cell before
+// it if that is nearer to the share. With no more leaves than cells each leaf
+// of Floor rows is a cell.
+func quantiles(leaves []leaf, rows int64) (ends []int) {
+	few := len(leaves) <= maxCuts+1
+	left, have := rows, int64(0) // rows not yet in a closed cell; rows in the open one
+	for i, l := range leaves {
+		over, under := (have+l.rows)*cellsLeft(ends)-left, left-have*cellsLeft(ends)
+		if closable(have, left, ends) && (few || over > 0 && over > under) {
+			ends, left, have = append(ends, i), left-have, 0
+		}
+		have += l.rows
+		if closable(have, left, ends) && have*cellsLeft(ends) >= left {
+			ends, left, have = append(ends, i+1), left-have, 0
+		}
+	}
+	return append(ends, len(leaves))
+}
+
+func cellsLeft(ends []int) int64 { return int64(maxCuts + 1 - len(ends)) }
+
+func closable(have, left int64, ends []int) bool {
+	return have >= Floor && left-have >= Floor && cellsLeft(ends) > 1
+}
+
+// median returns the leaf that holds the middle row.
+func median(leaves []leaf) leaf {
+	var rows, below int64
+	for _, l := range leaves {
+		rows += l.rows
+	}
+	for _, l := range leaves {
+		if below += l.rows; 2*below >= rows {
+			return l
+		}
+	}
+	return leaves[len(leaves)-1]
+}
+
+// momentsOf returns mean and standard deviation of the leaves' midpoints,
+// winsorised to [low, high]. Each product is rounded before it is added, in
+// leaf order (S61).
+func momentsOf(leaves []leaf, rows int64, low, high float64) (mean, sd float64) {
+	n := float64(rows)
+	for _, l := range leaves {
+		mean += float64(float64(l.rows) / n * max(min(l.mid(), high), low))
+	}
+	var sum float64
+	for _, l := range leaves {
+		d := max(min(l.mid(), high), low) - mean
+		sum += float64(float64(l.rows) / n * float64(d*d))
+	}
+	if len(leaves) == 1 {
+		return mean, 0
+	}
+	return mean, math.Sqrt(sum)
+}

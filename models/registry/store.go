@@ -1,0 +1,177 @@
+package registry
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/koinon-eu/koinon/models/release"
+	"github.com/koinon-eu/koinon/models/release/canonical"
+)
+
+// ErrExists means that a store already holds another release of that name. A
+// release never changes; a new one takes a new name.
+var ErrExists = errors.New("a different release of this name is already published")
+
+// Store publishes releases below a directory. One process writes it; its
+// methods may be called from several goroutines.
+type Store struct {
+	root string
+	mu   sync.Mutex // one Put at a time: the index is read, changed and written
+}
+
+// OpenStore opens the store at root and makes it if it is not there.
+func OpenStore(root string) (*Store, error) {
+	if err := os.MkdirAll(filepath.Join(root, ReleasesFolder), 0o755); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	s := &Store{root: root}
+	if _, err := s.Index(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Root returns the store's directory.
+func (s *Store) Root() string { return s.root }
+
+// Put publishes a verified release: first its files, whole, then its place in
+// the index. Putting the same release again is not an error, so that a Put that
+// was cut off can be repeated; another release under a taken name is ErrExists.
+func (s *Store) Put(r *release.Release) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dir := filepath.Join(s.root, ReleasesFolder, r.Statement.Name)
+	err := release.Write(dir, r.Files)
+	if errors.Is(err, fs.ErrExist) {
+		err = same(dir, r.Files)
+	}
+	if err != nil {
+		return fmt.Errorf("store: publish %s: %w", r.Statement.Name, err)
+	}
+	index, err := s.Index()
+	if err != nil {
+		return err
+	}
+	data, err := canonical.Marshal(index.with(entryOf(r)))
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if err := replace(filepath.Join(s.root, IndexFile), data); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// same returns nil if dir holds exactly these files.
+func same(dir string, files release.Files) error {
+	there, err := release.Read(dir)
+	if err != nil {
+		return err
+	}
+	if len(there) != len(files) {
+		return ErrExists
+	}
+	for name, data := range files {
+		if old, ok := there[name]; !ok || !bytes.Equal(old, data) {
+			return ErrExists
+		}
+	}
+	return nil
+}
+
+// Index returns what the store lists; an absent index is empty.
+func (s *Store) Index() (*Index, error) {
+	data, err := os.ReadFile(filepath.Join(s.root, IndexFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Index{Format: indexFormat, Releases: []Entry{}}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return parseIndex(data)
+}
+
+// replace puts data at path, so that a reader finds the old file or the new
+// one.
+func replace(path string, data []byte) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".koinon-index-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Chmod(0o644)
+	}
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// ServeHTTP publishes the store read-only under the request's path: index,
+// revocations, and the files of releases; nothing else, and no listings.
+func (s *Store) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if req.Method != http.MethodGet && req.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	name := strings.TrimPrefix(req.URL.Path, "/")
+	if !published(name) {
+		http.NotFound(w, req)
+		return
+	}
+	f, err := os.Open(filepath.Join(s.root, filepath.FromSlash(name)))
+	if err != nil {
+		http.NotFound(w, req)
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		http.NotFound(w, req)
+		return
+	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if strings.HasPrefix(name, ReleasesFolder+"/") {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	} else {
+		w.Header().Set("Cache-Control", "no-cache")
+	}
+	switch filepath.Ext(name) {
+	case ".koinon":
+		w.Header().Set("Content-Type", "application/octet-stream")
+	case ".sig":
+		w.Header().Set("Content-Type", "application/vnd.dev.sigstore.bundle.v0.3+json")
+	case ".md":
+		w.Header().Set("Content-Type", "text/markdown; charset=utf-8")
+	case ".html":
+		// A report is one self-contained page: it may style itself and nothing more.
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox")
+	}
+	http.ServeContent(w, req, name, info.ModTime(), f)
+}
+
+// published tells whether a path below the store may be served.
+func published(name string) bool {
+	if name == IndexFile || name == RevocationsFile {
+		return true
+	}
+	part := strings.Split(name, "/")
+	return len(part) == 3 && part[0] == ReleasesFolder && release.ValidName(part[1]) && release.ValidName(part[2])
+}

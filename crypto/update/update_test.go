@@ -318,7 +318,7 @@ func TestOnlyIntegers(t *testing.T) {
 	require.Zero(t, e.RoundingError(mean))
 }
 
-// golden pins words and means: equal on amd64 v1 and v3 and on arm64 (S61).
+// golden pins words and means: they must be equal on amd64 v1 and v3 and on arm64 (S61).
 // Change a digest only with a reason in the commit message.
 var golden = []struct {
 	bits         int

@@ -156,7 +156,7 @@ func TestStateRoundTrip(t *testing.T) {
 	}
 }
 
-// golden pins parameters and memory after 30 steps. The digests are equal on
+// golden pins parameters and memory after 30 steps. The digests must be equal on
 // amd64 v1 and v3 and on arm64 (S61): run the test with GOAMD64=v3 and, under
 // qemu, with GOARCH=arm64. Change one only with a reason in the commit message.
 var golden = []struct{ name, local, digest string }{

@@ -90,7 +90,7 @@ func TestShapeRefuses(t *testing.T) {
 	require.Error(t, err)
 }
 
-// goldenInitial pins the initial parameters: equal on every processor (S59, S61).
+// goldenInitial pins the initial parameters: they must be equal on every processor (S59, S61).
 const goldenInitial = "adb7a655e43e7fc36192072b8afe93c5aa496e76db147a6d835c2b69a54301ee"
 
 func TestInitialParameters(t *testing.T) {

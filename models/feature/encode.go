@@ -20,7 +20,7 @@ func (e *Encoder) EncodeRows(t *Table, rows []int32) (*Matrix, error) {
 		if !ok {
 			return nil, fmt.Errorf("encode: table has no number column %s", c.Column)
 		}
-		x += c.fill(values, rows, m.X[x:], m.Numbers)
+		x += c.fill(values, rows, m.X[min(x, len(m.X)):], m.Numbers) // no rows: nothing to cut
 	}
 	for k, c := range e.Category {
 		col, ok := t.texts[c.Column]

@@ -89,6 +89,10 @@ func TestScoringRowIsEncodedLikeTraining(t *testing.T) {
 
 	_, err = e.Encode(&Table{}, SelectAll)
 	require.ErrorContains(t, err, "no number column amount")
+
+	none, err := e.EncodeRows(one, nil)
+	require.NoError(t, err)
+	require.Zero(t, none.Rows)
 }
 
 func TestEncoderJSON(t *testing.T) {

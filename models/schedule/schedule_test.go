@@ -264,7 +264,7 @@ func TestConfigDigestAndDefaults(t *testing.T) {
 	}
 }
 
-// golden pins the state after a whole plan: equal on amd64 v1 and v3 and on
+// golden pins the state after a whole plan: it must be equal on amd64 v1 and v3 and on
 // arm64 (S61). Change a digest only with a reason in the commit message.
 var golden = []struct{ kind, algorithm, digest string }{
 	{arch.Logistic, aggregate.FedAdam, "8b6f444c05bd3c27825af05bd5d39367a892c5cb38eb268d7f67a7da6e7ce8c5"},

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/koinon-eu/koinon/deploy/cli"
+	"github.com/koinon-eu/koinon/node/budget"
+	"github.com/koinon-eu/koinon/node/chain"
+	"github.com/koinon-eu/koinon/node/egress"
+)
+
+type budgetCommands struct {
+	Show   budgetShowCommand   `cmd:"" help:"What each plan has cost."`
+	Verify budgetVerifyCommand `cmd:"" help:"Check the ledger from its first to its last entry."`
+}
+
+type budgetShowCommand struct {
+	place
+	output
+}
+
+// Help shows an example.
+func (budgetShowCommand) Help() string {
+	return "Lists for each plan the sums this node put its vector into, and the different steps and evaluations among them.\n\nExample:\n\n  koinon-node budget show --dir /var/lib/koinon"
+}
+
+// Run implements the command.
+func (c *budgetShowCommand) Run(_ context.Context, std cli.Streams) error {
+	accounts, summary, err := budget.Show(c.dir().BudgetPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		accounts, summary, err = nil, chain.Summary{}, nil
+	}
+	if err != nil {
+		return broken(err)
+	}
+	if c.JSON {
+		return cli.PrintJSON(std.Out, map[string]any{"accounts": accounts, "chain": summary})
+	}
+	t := cli.NewTable("PLAN", "SUMS", "STEPS", "EVALUATIONS", "SKIPS", "LAST")
+	for _, a := range accounts {
+		sums := 0
+		for _, n := range a.Sums {
+			sums += n
+		}
+		t.Row(a.Plan.String()[:12], sums, a.Steps, a.Evaluations, a.Skips, time.Unix(a.Last, 0).UTC().Format(time.RFC3339))
+	}
+	return t.Print(std.Out)
+}
+
+type budgetVerifyCommand struct {
+	place
+	output
+}
+
+// Help shows an example.
+func (budgetVerifyCommand) Help() string {
+	return "Recomputes the hash chain of the ledger and checks every entry against the rules.\n\nExample:\n\n  koinon-node budget verify --dir /var/lib/koinon"
+}
+
+// Run implements the command.
+func (c *budgetVerifyCommand) Run(_ context.Context, std cli.Streams) error {
+	summary, err := budget.Verify(c.dir().BudgetPath())
+	return verified(std, c.JSON, map[string]result{"budget": {summary, err}})
+}
+
+type egressCommands struct {
+	List   egressListCommand   `cmd:"" help:"List every message that left."`
+	Verify egressVerifyCommand `cmd:"" help:"Check the records from their first to their last entry."`
+}
+
+type egressListCommand struct {
+	place
+	output
+	RunID string `help:"Only this run (beginning of its name)." name:"run" placeholder:"RUN" env:"-"`
+	Round uint32 `help:"Only this round." placeholder:"N" env:"-"`
+}
+
+// Help shows an example.
+func (egressListCommand) Help() string {
+	return `Messages of the serving node, then those of the operator's commands: when, in which round, what, how many bytes, their
+SHA-256, and why.
+
+Example:
+
+  koinon-node egress list --dir /var/lib/koinon --round 12`
+}
+
+// egressLine is one message as list prints it.
+type egressLine struct {
+	By string `json:"by"` // node, operator
+	egress.Entry
+}
+
+// Run implements the command.
+func (c *egressListCommand) Run(_ context.Context, std cli.Streams) error {
+	t := cli.NewTable("TIME", "BY", "RUN", "ROUND", "TYPE", "BYTES", "SHA-256", "WHY")
+	lines := []egressLine{}
+	err := c.each(func(l egressLine) {
+		if c.JSON {
+			lines = append(lines, l)
+			return
+		}
+		t.Row(time.Unix(l.Time, 0).UTC().Format(time.RFC3339), l.By, l.Run[:min(8, len(l.Run))], l.Round, l.Type, l.Bytes, l.SHA256.String()[:12], l.Why)
+	})
+	if err != nil {
+		return broken(err)
+	}
+	if c.JSON {
+		return cli.PrintJSON(std.Out, lines)
+	}
+	return t.Print(std.Out)
+}
+
+func (c *egressListCommand) each(f func(egressLine)) error {
+	nodePath, operatorPath := c.dir().EgressPaths()
+	for _, r := range []struct{ by, path string }{{"node", nodePath}, {"operator", operatorPath}} {
+		_, err := egress.List(r.path, func(e egress.Entry) error {
+			if len(e.Run) >= len(c.RunID) && e.Run[:len(c.RunID)] == c.RunID && (c.Round == 0 || c.Round == e.Round) {
+				f(egressLine{r.by, e})
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+type egressVerifyCommand struct {
+	place
+	output
+}
+
+// Help shows an example.
+func (egressVerifyCommand) Help() string {
+	return "Recomputes the hash chains of both records.\n\nExample:\n\n  koinon-node egress verify --dir /var/lib/koinon"
+}
+
+// Run implements the command.
+func (c *egressVerifyCommand) Run(_ context.Context, std cli.Streams) error {
+	nodePath, operatorPath := c.dir().EgressPaths()
+	results := map[string]result{}
+	for name, path := range map[string]string{"egress of the node": nodePath, "egress of the operator": operatorPath} {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		summary, err := egress.Verify(path)
+		results[name] = result{summary, err}
+	}
+	return verified(std, c.JSON, results)
+}
+
+type result struct {
+	summary chain.Summary
+	err     error
+}
+
+// verified prints what a check of chains found; the first that is broken is the command's error.
+func verified(std cli.Streams, asJSON bool, results map[string]result) error {
+	var first error
+	shown := map[string]any{}
+	for name, r := range results {
+		if errors.Is(r.err, fs.ErrNotExist) {
+			r = result{}
+		}
+		if r.err != nil {
+			first = errors.Join(first, fmt.Errorf("%s: %w", name, r.err))
+			continue
+		}
+		shown[name] = r.summary
+		if !asJSON {
+			fmt.Fprintf(std.Out, "%s: %d entries, whole; last digest %s\n", name, r.summary.Entries, r.summary.Head)
+		}
+	}
+	if asJSON && first == nil {
+		return cli.PrintJSON(std.Out, shown)
+	}
+	return broken(first)
+}
+
+func broken(err error) error {
+	var b *chain.BrokenError
+	if errors.As(err, &b) {
+		return cli.Hint(err, "the file was changed or damaged: keep it as it is, stop the node, and compare it with a backup")
+	}
+	return err
+}

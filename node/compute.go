@@ -1,0 +1,167 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/schedule"
+	"github.com/koinon-eu/koinon/node/link"
+	"github.com/koinon-eu/koinon/node/train"
+)
+
+// tables reads a national table once for each schema and keeps it in memory, read-only.
+type tables struct {
+	open func(*feature.Schema) (*feature.Table, error)
+
+	mu   sync.Mutex
+	kept map[[32]byte]*feature.Table
+}
+
+func (t *tables) get(s *feature.Schema) (*feature.Table, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	digest := s.Digest()
+	if table := t.kept[digest]; table != nil {
+		return table, nil
+	}
+	table, err := t.open(s)
+	if err != nil {
+		return nil, fmt.Errorf("national table: %w", err)
+	}
+	put(&t.kept, digest, table)
+	return table, nil
+}
+
+// answer is this node's vector for one step, before it is encoded. It never leaves the process as it is.
+type answer struct {
+	sigma  [32]byte
+	vector train.Vector
+	words  []uint64
+}
+
+// ready opens the table and starts this run's work on it.
+func (a *actor) ready() (*train.Member, error) {
+	if a.member != nil {
+		return a.member, nil
+	}
+	table, err := a.n.data.get(a.plan.Schema)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", secagg.ErrNoData, err)
+	}
+	a.member = train.NewMember(table)
+	return a.member, nil
+}
+
+// rows counts the rows that take part in a step: test rows in an evaluation, training rows otherwise.
+func (a *actor) rows(step schedule.Step) (uint32, error) {
+	member, err := a.ready()
+	if err != nil {
+		return 0, err
+	}
+	if step.Kind != schedule.Evaluate {
+		return uint32(member.Rows()), nil
+	}
+	table, err := a.n.data.get(a.plan.Schema)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", secagg.ErrNoData, err)
+	}
+	rows, _ := table.Count(feature.SelectTest)
+	return uint32(rows), nil
+}
+
+// train computes and encodes the vector beside the loop, which goes on to hear an abort. The loop changes the machine
+// only after the worker has ended.
+func (a *actor) train(ctx context.Context) {
+	ctx, a.cancel = context.WithCancel(ctx)
+	job := computed{attempt: a.attempt, answer: answer{sigma: a.sigma}}
+	if a.cached.sigma == a.sigma {
+		job.answer = a.cached
+	}
+	a.computing = true
+	step, member, round := a.step, a.member, a.part.Round()
+	order, rounding := io.Reader(rand.Reader), a.part.Rounding()
+	if seeded := a.n.cfg.Random; seeded != nil {
+		order, rounding = seeded(a.run.ID, step.Ordinal, UseOrder), seeded(a.run.ID, step.Ordinal, UseRounding)
+	}
+	a.workers.Add(1)
+	go func() {
+		defer a.workers.Done()
+		a.training.Lock()
+		if job.err = ctx.Err(); job.err == nil {
+			job.answer, job.err = a.compute(member, step, round, job.answer, order, rounding)
+		}
+		a.training.Unlock() // before post: the loop may be waiting for it
+		a.post(job)
+	}()
+}
+
+// compute trains if need be and encodes with fresh randomness.
+func (a *actor) compute(member *train.Member, step schedule.Step, round uint32, known answer, order, rounding io.Reader) (answer, error) {
+	var err error
+	if known.words == nil {
+		if known.vector, err = member.Local(a.machine, step, order); err != nil {
+			return answer{}, fmt.Errorf("local training, round %d: %w", round, err)
+		}
+	}
+	v := known.vector
+	known.words, err = step.Encoding.Encode(v.X, v.Ints, v.Rows, rounding)
+	if err != nil {
+		return answer{}, fmt.Errorf("encode: %w", err)
+	}
+	return known, nil
+}
+
+// vector hands the encoded vector to the participant, which masks it.
+func (a *actor) vector(ctx context.Context, done computed) {
+	a.computing = false
+	if done.err != nil {
+		a.left(done.err)
+		return
+	}
+	out, err := a.part.Vector(done.answer.words)
+	if err != nil {
+		a.left(err)
+		return
+	}
+	a.perform(ctx, out)
+}
+
+// upload sends the masked vector beside the loop.
+func (a *actor) upload(ctx context.Context, u *secagg.Upload) {
+	if a.cancel != nil {
+		a.cancel()
+	}
+	ctx, a.cancel = context.WithCancel(ctx)
+	attempt := a.attempt
+	v := link.Vector{Run: a.run.ID, Round: a.part.Round(), K: 1, Chunks: u.Chunks, Chunk: u.Chunk}
+	a.workers.Add(1)
+	go func() {
+		defer a.workers.Done()
+		a.post(uploaded{attempt, a.n.link.Upload(ctx, v)})
+	}()
+}
+
+func (a *actor) uploadDone(ctx context.Context, err error) {
+	a.uploading = false
+	if err != nil {
+		a.left(fmt.Errorf("%w: %w", secagg.ErrUpload, err))
+		return
+	}
+	if err := a.part.Uploaded(); err != nil {
+		a.left(err)
+		return
+	}
+	held := a.held
+	a.held = nil
+	for _, frames := range held {
+		if a.part == nil {
+			return
+		}
+		a.receive(ctx, frames)
+	}
+}

@@ -1,0 +1,153 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/koinon-eu/koinon/coordinator/federation"
+	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/crypto/secagg/hpkeseal"
+	"github.com/koinon-eu/koinon/models/schedule"
+	"github.com/koinon-eu/koinon/node/budget"
+	"github.com/koinon-eu/koinon/node/chain"
+	"github.com/koinon-eu/koinon/node/link"
+	"github.com/koinon-eu/koinon/node/participant"
+)
+
+// openRun loads a run or begins it. The plan must be known here; whether it may run is decided at each round.
+func (n *Node) openRun(id RunID, digest federation.Digest) (*actor, error) {
+	plan, err := n.cfg.Store.Plan(digest)
+	if err != nil {
+		n.askSync()
+		return nil, fmt.Errorf("%w: %w", secagg.ErrPlan, err)
+	}
+	a := &actor{n: n, plan: plan, digest: digest, inbox: make(chan any, 64), done: make(chan struct{}), log: n.cfg.Log.With("run", short(id), "plan", digest.Short())}
+	a.run, a.machine, err = n.cfg.Store.Run(id, plan.Learning())
+	if errors.Is(err, ErrUnknown) {
+		err = a.begin(id, digest)
+	}
+	if err == nil && a.run.Plan != digest {
+		err = fmt.Errorf("%w: the run belongs to another plan", secagg.ErrPlan)
+	}
+	return a, err
+}
+
+// begin makes the record of a new run, for a plan that may run: an invented run leaves nothing.
+func (a *actor) begin(id RunID, digest federation.Digest) error {
+	decision, err := a.n.cfg.Store.Decision(digest)
+	if err != nil {
+		return err
+	}
+	if !decision.Approve && !a.n.cfg.Policy.RunsUnattended(a.plan) {
+		return participant.ErrNotApproved
+	}
+	runs, err := a.n.cfg.Store.Runs(digest)
+	if err != nil {
+		return err
+	}
+	if len(runs) >= maxRuns {
+		return fmt.Errorf("%w: %d runs of this plan already", secagg.ErrPolicy, len(runs))
+	}
+	if a.machine, err = schedule.New(a.plan.Learning()); err != nil {
+		return err
+	}
+	model, err := a.machine.Digest()
+	if err != nil {
+		return err
+	}
+	a.run = Run{ID: id, Plan: digest, State: secagg.InitialState(digest, model)}
+	return a.n.cfg.Store.SaveRun(a.run, a.machine)
+}
+
+// join opens a round: the node derives the step itself, catches up first if it is behind, and only then looks at
+// what the coordinator wants (S73).
+func (a *actor) join(ctx context.Context, p link.Packet) error {
+	if a.part != nil {
+		a.log.Info("left", "round", a.part.Round(), "step", a.step.Ordinal, "kind", a.step.Kind.String(), "reason", "the coordinator opened another round")
+		a.drop()
+	}
+	decision, err := a.n.cfg.Store.Decision(a.digest)
+	if err != nil {
+		return err
+	}
+	if err := a.mayResume(decision); err != nil {
+		return err
+	}
+	if err := a.behind(ctx, p); err != nil {
+		return err
+	}
+	cfg, err := a.config(decision)
+	if err != nil {
+		return err
+	}
+	part, err := participant.New(cfg)
+	if err != nil {
+		return err
+	}
+	a.attempt++
+	a.part = part
+	a.sigma = secagg.StepDigest(cfg.Roster.ID, a.digest, cfg.Expect)
+	out, err := part.Receive(p.Frames)
+	if err != nil {
+		a.drop()
+		return err
+	}
+	a.perform(ctx, out)
+	return nil
+}
+
+// mayResume refuses a run that this node has left for good, until the operator approves its plan anew.
+func (a *actor) mayResume(d Decision) error {
+	if a.run.Stopped == "" {
+		return nil
+	}
+	if !d.Approve || !d.Time.After(a.run.StoppedAt) {
+		return fmt.Errorf("%w: this node stopped the run (%s) and waits for its operator", secagg.ErrPlan, a.run.Stopped)
+	}
+	a.run.Stopped, a.run.StoppedAt = "", time.Time{}
+	return a.n.cfg.Store.SaveRun(a.run, nil)
+}
+
+// config is what this node knows by itself when a round opens.
+func (a *actor) config(d Decision) (participant.Config, error) {
+	roster, err := a.n.cfg.Store.Roster()
+	if err != nil {
+		return participant.Config{}, fmt.Errorf("%w: %w", secagg.ErrRoster, err)
+	}
+	self, ok := roster.Member(a.n.cfg.Member)
+	if !ok {
+		return participant.Config{}, fmt.Errorf("%w: it does not name this member", secagg.ErrRoster)
+	}
+	step, more := a.machine.Next()
+	if !more {
+		return participant.Config{}, fmt.Errorf("%w: the plan is complete", secagg.ErrPolicy)
+	}
+	model, err := a.machine.Digest()
+	if err != nil {
+		return participant.Config{}, err
+	}
+	rows, err := a.rows(step)
+	if err != nil {
+		return participant.Config{}, err
+	}
+	a.step = step
+	cfg := participant.Config{
+		Self: self.Index, Roster: roster, Plan: a.plan, Approved: d.Approve, Today: a.n.cfg.Today(),
+		Policy: a.n.cfg.Policy, Run: a.run.ID, LastRound: a.n.cfg.Ledger.LastRound(budget.Run(a.run.ID)),
+		Expect: a.plan.Sum(step, a.run.ID, 0, a.run.State, model), Rows: rows, Follow: a.run.Follow,
+		Lock: a.locked, Sign: a.n.cfg.Sign, Seal: hpkeseal.Seal,
+	}
+	if d.Made() && !d.Approve {
+		return cfg, fmt.Errorf("%w: the operator rejected it", secagg.ErrPlan)
+	}
+	_, err = rand.Read(cfg.Rho[:])
+	return cfg, err
+}
+
+func (a *actor) locked(sigma [32]byte) (secagg.Set, bool) {
+	lock, ok := a.n.cfg.Ledger.Locked(chain.Digest(sigma))
+	return secagg.Set(lock.Survivors), ok
+}

@@ -1,0 +1,80 @@
+package node
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/koinon-eu/koinon/node/budget"
+	"github.com/koinon-eu/koinon/node/chain"
+)
+
+// MemoryLedger is a Ledger for tests and benchmarks, with the rules of *budget.Ledger and without its file. The zero
+// value is empty and ready; its methods may be called by several goroutines at once.
+type MemoryLedger struct {
+	mu        sync.Mutex
+	rounds    map[budget.Run]uint32
+	masked    map[memoryRound]bool
+	locks     map[chain.Digest]budget.Lock
+	evaluated map[chain.Digest]map[chain.Digest]bool // by plan: different σ
+}
+
+type memoryRound struct {
+	run   budget.Run
+	round uint32
+}
+
+// Round implements Ledger.
+func (l *MemoryLedger) Round(_ int64, run budget.Run, round uint32) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if round <= l.rounds[run] {
+		return fmt.Errorf("%w: round %d, last was %d", budget.ErrStale, round, l.rounds[run])
+	}
+	put(&l.rounds, run, round)
+	return nil
+}
+
+// LastRound implements Ledger.
+func (l *MemoryLedger) LastRound(run budget.Run) uint32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rounds[run]
+}
+
+// Reserve implements Ledger.
+func (l *MemoryLedger) Reserve(_ int64, s budget.Sum, limits budget.Limits) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.masked[memoryRound{s.Run, s.Round}] {
+		return fmt.Errorf("%w: round %d", budget.ErrReused, s.Round)
+	}
+	if s.Kind == budget.Evaluate {
+		seen := l.evaluated[s.Plan]
+		if !seen[s.Sigma] && len(seen) >= max(limits.Evaluations, 0) {
+			return fmt.Errorf("%w: %d evaluations", budget.ErrSpent, len(seen))
+		}
+		put(&seen, s.Sigma, true)
+		put(&l.evaluated, s.Plan, seen)
+	}
+	put(&l.masked, memoryRound{s.Run, s.Round}, true)
+	return nil
+}
+
+// Lock implements Ledger.
+func (l *MemoryLedger) Lock(_ int64, lock budget.Lock) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if old, ok := l.locks[lock.Sigma]; ok && old.Survivors != lock.Survivors {
+		return fmt.Errorf("%w in round %d", budget.ErrReleased, old.Round)
+	}
+	put(&l.locks, lock.Sigma, lock)
+	return nil
+}
+
+// Locked implements Ledger.
+func (l *MemoryLedger) Locked(sigma chain.Digest) (budget.Lock, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lock, ok := l.locks[sigma]
+	return lock, ok
+}

@@ -1,0 +1,296 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/models/schedule"
+	"github.com/koinon-eu/koinon/node/link"
+)
+
+// fetchTries is how often a closed sum is asked for before the node leaves it to catch up later.
+const fetchTries = 5
+
+// errNotServed means that the coordinator no longer serves the uploads of a round (S55).
+var errNotServed = errors.New("uploads of the round are no longer served")
+
+// closed checks the result of the open round against this node's own computation and takes it over (S60).
+func (a *actor) closed(ctx context.Context, c secagg.Closed) {
+	round := a.part.Round()
+	err := a.settle(ctx, c)
+	if err == nil {
+		a.phase("closed")
+		a.n.meters.rounds.Inc("closed")
+		if a.n.cfg.Hooks.Closed != nil {
+			a.n.cfg.Hooks.Closed(a.run.ID, round, a.step.Ordinal, a.step.Kind.String())
+		}
+		a.drop()
+		a.finished()
+		return
+	}
+	if lie(err) {
+		a.stop(err)
+	}
+	a.left(err)
+}
+
+// settle fetches, checks and applies a sum of which this node was a survivor.
+func (a *actor) settle(ctx context.Context, c secagg.Closed) error {
+	closed, err := a.fetch(ctx, c.Round, c.Words, false)
+	if err != nil {
+		return err
+	}
+	checked, err := a.checked(ctx, c, closed.Words)
+	if err != nil {
+		return err
+	}
+	// This node was in the round, so its state was vouched for: by this node itself, or by c+1 others (S62).
+	a.run.Follow = !checked
+	return a.apply(c, closed.Words)
+}
+
+// checked spot-checks a sum. When the uploads are no longer served, because others have gone on meanwhile (S55), this
+// node takes the sum over without having checked it and says so in its next advert: the round then needs c+1 members
+// that did check (S62), so a coordinator that serves nobody stops its own run.
+func (a *actor) checked(ctx context.Context, c secagg.Closed, sum []uint64) (bool, error) {
+	err := a.spotCheck(ctx, c, sum)
+	if errors.Is(err, errNotServed) {
+		a.log.Warn("sum taken over without a spot check", "round", c.Round, "err", err)
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// fetch asks for a sum until it comes.
+func (a *actor) fetch(ctx context.Context, round uint32, words int, transcript bool) (link.Closed, error) {
+	for try := 1; ; try++ {
+		closed, err := a.n.link.Sum(ctx, a.run.ID, round, words, transcript)
+		if err == nil || try == fetchTries || ctx.Err() != nil {
+			return closed, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(try) * 200 * time.Millisecond):
+		}
+	}
+}
+
+// spotCheck recomputes chunks of the sum from the masked vectors of all survivors and the opened seeds (S56). Sums
+// up to the budget over |U3| are checked whole.
+func (a *actor) spotCheck(ctx context.Context, c secagg.Closed, sum []uint64) error {
+	if len(sum) != c.Words || secagg.SumRoot(sum) != c.SumRoot {
+		return fmt.Errorf("%w: the sum that was served is not the announced one", secagg.ErrResult)
+	}
+	hashes := secagg.ChunkHashes(sum)
+	chunks, err := choose(len(hashes), a.n.cfg.SpotBudget/(c.Survivors.Len()*secagg.ChunkSize))
+	if err != nil {
+		return err
+	}
+	whole := secagg.Upload{Words: sum}
+	for _, q := range chunks {
+		spots, err := a.n.link.Spot(ctx, a.run.ID, c.Round, q, c.Survivors.Len())
+		if remote := (*link.RemoteError)(nil); errors.As(err, &remote) && (remote.NotFound || remote.Unserved) {
+			return fmt.Errorf("%w: %w", errNotServed, err)
+		}
+		if err != nil {
+			return err
+		}
+		uploads := map[uint8]secagg.Proof{}
+		for _, s := range spots {
+			uploads[s.Member] = secagg.Proof{Data: s.Data, Path: s.Path}
+		}
+		own := secagg.Proof{Data: whole.Chunk(int(q)), Path: secagg.MerklePath(hashes, int(q))}
+		if err := secagg.SpotCheck(c, q, uploads, own); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// choose draws max(1, min(n, most)) of n chunk indexes without replacement, from the operating system's randomness.
+func choose(n, most int) ([]uint32, error) {
+	all := make([]uint32, n)
+	for i := range all {
+		all[i] = uint32(i)
+	}
+	most = max(1, min(n, most))
+	for i := range most {
+		if most == n {
+			break
+		}
+		j, err := rand.Int(rand.Reader, big.NewInt(int64(n-i)))
+		if err != nil {
+			return nil, err
+		}
+		k := i + int(j.Int64())
+		all[i], all[k] = all[k], all[i]
+	}
+	return all[:most], nil
+}
+
+// apply moves this node's own machine by the sum and compares what comes out with what was announced (S58, S60).
+// On an error the machine is the one it was.
+func (a *actor) apply(c secagg.Closed, sum []uint64) error {
+	step, more := a.machine.Next()
+	if !more {
+		return fmt.Errorf("%w: the plan is complete", secagg.ErrPolicy)
+	}
+	e := step.Encoding
+	if err := secagg.CheckSum(e.Layout, sum, c.Survivors.Len(), e.WeightCap, e.IntMax); err != nil {
+		return err
+	}
+	a.training.Lock() // a worker of a round that was aborted may still read the machine
+	defer a.training.Unlock()
+	if err := a.machine.Apply(sum, c.Survivors.Len()); err != nil {
+		return fmt.Errorf("%w: %w", secagg.ErrRange, err)
+	}
+	model, err := a.machine.Digest()
+	if err == nil && model != c.Model {
+		err = fmt.Errorf("%w: recomputed another model than was announced", secagg.ErrModel)
+	}
+	next := a.run
+	next.State = secagg.NextState(a.run.State, c.Sigma, c.H3, c.SumRoot, model)
+	if err == nil && next.State != c.State {
+		err = fmt.Errorf("%w: recomputed another state than was announced", secagg.ErrModel)
+	}
+	if err == nil {
+		next.Closed, next.Step = c.Round, step.Ordinal
+		_, more = a.machine.Next()
+		next.Done = !more
+		err = a.n.cfg.Store.SaveRun(next, a.machine)
+	}
+	if err != nil {
+		return errors.Join(err, a.restore())
+	}
+	a.run, a.cached = next, answer{}
+	a.n.meters.step.Set(float64(next.Step), a.plan.Name)
+	return nil
+}
+
+// restore takes up the machine that the store has.
+func (a *actor) restore() error {
+	_, machine, err := a.n.cfg.Store.Run(a.run.ID, a.plan.Learning())
+	if err == nil {
+		a.machine = machine
+	}
+	return err
+}
+
+// lie reports whether an error means that the coordinator said something false, as opposed to nothing at all.
+func lie(err error) bool {
+	return errors.Is(err, secagg.ErrSpotCheck) || errors.Is(err, secagg.ErrModel) ||
+		errors.Is(err, secagg.ErrResult) || errors.Is(err, secagg.ErrRange)
+}
+
+// stop leaves the run for good, until the operator approves the plan again (S56).
+func (a *actor) stop(cause error) {
+	a.run.Stopped, a.run.StoppedAt = cause.Error(), time.Now().UTC()
+	a.log.Error("run stopped on this node: the coordinator's result does not hold; after looking into it, approve the plan again to go on",
+		"step", a.step.Ordinal, "err", cause)
+	err := a.n.cfg.Store.SaveRun(a.run, nil)
+	if err == nil {
+		err = a.n.cfg.Store.KeepEvidence(a.run.ID, a.step.Ordinal, "reason.txt", []byte(cause.Error()+"\n"))
+	}
+	if err != nil {
+		a.log.Error("could not be stored", "err", err)
+	}
+}
+
+// behind brings this node up to the state that a spec announces: it fetches what it missed, verifies the whole
+// transcript of each round, and applies it (S62).
+func (a *actor) behind(ctx context.Context, p link.Packet) error {
+	if len(p.Frames) < 2 || p.Frames[1].Type != secagg.TypeSum {
+		return fmt.Errorf("%w: a round opens with spec and sum", secagg.ErrTranscript)
+	}
+	sum, err := secagg.ParseSum(p.Frames[1].Body)
+	if err != nil {
+		return err
+	}
+	if sum.State == a.run.State {
+		return nil
+	}
+	if err := a.catchUp(ctx); err != nil {
+		return err
+	}
+	if sum.State != a.run.State { // the participant of a follower would not compare
+		return fmt.Errorf("%w: after round %d", secagg.ErrModel, a.run.Closed)
+	}
+	return nil
+}
+
+// catchUp fetches, verifies and applies every closed round that this node missed.
+func (a *actor) catchUp(ctx context.Context) error {
+	rounds, err := a.n.link.Rounds(ctx, a.run.ID, a.run.Closed)
+	if err != nil {
+		return fmt.Errorf("catch up: %w", err)
+	}
+	if len(rounds) > 0 {
+		a.log.Info("catching up", "rounds", len(rounds), "after", a.run.Closed)
+	}
+	for _, round := range rounds {
+		if err := a.replay(ctx, round); err != nil {
+			if lie(err) {
+				a.stop(err)
+			}
+			return fmt.Errorf("catch up, round %d: %w", round, err)
+		}
+	}
+	return nil
+}
+
+// replay verifies one missed round as it was published and applies its sum.
+func (a *actor) replay(ctx context.Context, round uint32) error {
+	step, more := a.machine.Next()
+	if !more {
+		return fmt.Errorf("%w: the plan is complete", secagg.ErrPolicy)
+	}
+	verify, err := a.verifyConfig(step)
+	if err != nil {
+		return err
+	}
+	closed, err := a.fetch(ctx, round, step.Encoding.Layout.Words(), true)
+	if err != nil {
+		return err
+	}
+	c, err := secagg.VerifyRound(verify, closed.Frames)
+	if err != nil {
+		return err
+	}
+	if c.Round != round {
+		return fmt.Errorf("%w: the transcript is of round %d", secagg.ErrTranscript, c.Round)
+	}
+	checked, err := a.checked(ctx, c, closed.Words)
+	if err != nil {
+		return err
+	}
+	a.run.Follow = a.run.Follow || !checked
+	a.step = step
+	if err := a.apply(c, closed.Words); err != nil {
+		return err
+	}
+	a.log.Info("caught up", "round", round, "step", step.Ordinal, "kind", step.Kind.String())
+	a.finished()
+	return nil
+}
+
+func (a *actor) verifyConfig(step schedule.Step) (secagg.VerifyConfig, error) {
+	roster, err := a.n.cfg.Store.Roster()
+	if err != nil {
+		return secagg.VerifyConfig{}, fmt.Errorf("%w: %w", secagg.ErrRoster, err)
+	}
+	cohort, err := a.plan.Set(roster)
+	if err != nil {
+		return secagg.VerifyConfig{}, fmt.Errorf("%w: %w", secagg.ErrPlan, err)
+	}
+	model, err := a.machine.Digest()
+	return secagg.VerifyConfig{
+		Federation: roster.ID, RosterDigest: roster.Digest(), Plan: a.digest, Roster: roster.SecAgg(), Cohort: cohort,
+		Run: a.run.ID, MinSurvivors: max(a.n.cfg.Policy.MinSurvivors, a.plan.Cohort.Minimum),
+		Expect: a.plan.Sum(step, a.run.ID, 0, a.run.State, model),
+	}, err
+}

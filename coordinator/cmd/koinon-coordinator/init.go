@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/koinon-eu/koinon/coordinator"
+	"github.com/koinon-eu/koinon/crypto/identity"
+	"github.com/koinon-eu/koinon/crypto/keystore"
+	"github.com/koinon-eu/koinon/deploy/cli"
+	"github.com/koinon-eu/koinon/deploy/service"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// place is the state directory of a command.
+type place struct {
+	Dir string `help:"State directory." default:"." placeholder:"DIR" type:"path"`
+}
+
+type initCommand struct {
+	place
+	output
+	Federation      string        `arg:"" help:"Name of the federation, for life: lower-case letters, digits, hyphens and dots."`
+	Admin           []string      `required:"" help:"An admin as NAME:ROLE; at least two, in two roles." placeholder:"NAME:ROLE" sep:"none"`
+	Host            []string      `help:"Host name or IP address that nodes dial; goes into the server certificate." default:"localhost" placeholder:"HOST"`
+	Listen          string        `help:"Address to listen on." default:"0.0.0.0" placeholder:"ADDR"`
+	FederationPort  uint16        `help:"Port of the federation service." default:"8443" name:"federation-port"`
+	EnrolmentPort   uint16        `help:"Port of the enrolment service." default:"8444" name:"enrolment-port"`
+	WebPort         uint16        `help:"Port of the public web site." default:"8445" name:"web-port"`
+	MetricsPort     uint16        `help:"Port of metrics and health, on loopback." default:"9090" name:"metrics-port"`
+	ReleaseKey      string        `help:"Release key that exists already, as file:PATH or vault:MOUNT/KEY; made when left out." placeholder:"REFERENCE"`
+	Tick            time.Duration `help:"Unit of all deadlines." default:"1s"`
+	Grace           uint32        `help:"Ticks until a lost node no longer holds up a phase." default:"5"`
+	CertificateLife time.Duration `help:"Lifetime of members' certificates." default:"720h" name:"certificate-lifetime"`
+}
+
+func (initCommand) Help() string {
+	return `Makes the certificate authority, the server's certificate, the identity key and the release key, a folder of credentials for each admin, and coordinator.yaml.
+
+Example:
+  koinon-coordinator init eu-borders --dir /var/lib/koinon --host koinon.example.eu --admin anna:model-owner --admin ben:data-protection`
+}
+
+// Run makes a federation. It refuses a directory that holds one.
+func (c *initCommand) Run(ctx context.Context, std cli.Streams) error {
+	conf, err := c.config()
+	if err != nil {
+		return cli.Usage(err)
+	}
+	if _, err := os.Stat(filepath.Join(c.Dir, configFile)); !errors.Is(err, fs.ErrNotExist) {
+		return cli.Hint(fmt.Errorf("%s holds a federation already", c.Dir), "choose another --dir; a federation's authority is never replaced")
+	}
+	for _, sub := range []string{"", "ca", "keys", spoolDir, artifactsDir, adminsDir} {
+		if err := os.MkdirAll(filepath.Join(c.Dir, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	authority, err := identity.CreateAuthority(filepath.Join(c.Dir, caFile), c.Federation, time.Now)
+	if err != nil {
+		return err
+	}
+	root := identity.EncodeRoot(authority.Root())
+	if err := keystore.WritePublic(filepath.Join(c.Dir, rootFile), root); err != nil {
+		return err
+	}
+	if err := c.keys(ctx, authority, conf); err != nil {
+		return err
+	}
+	for _, a := range conf.Admins {
+		if err := makeAdmin(ctx, c.Dir, authority, conf, a); err != nil {
+			return err
+		}
+	}
+	text, err := yaml.Marshal(conf)
+	if err != nil {
+		return err
+	}
+	if err := service.WriteFile(filepath.Join(c.Dir, configFile), text, 0o600); err != nil {
+		return err
+	}
+	return c.report(std, conf, identity.FingerprintOf(authority.Root()))
+}
+
+func (c *initCommand) config() (*config, error) {
+	host := c.Host[0]
+	port := func(h string, p uint16) string { return net.JoinHostPort(h, fmt.Sprint(p)) }
+	conf := &config{
+		Federation: c.Federation, Hosts: c.Host,
+		Listen: listen{
+			Federation: port(c.Listen, c.FederationPort), Enrolment: port(c.Listen, c.EnrolmentPort), Web: port(c.Listen, c.WebPort),
+			Metrics: port("127.0.0.1", c.MetricsPort),
+		},
+		Reach: reach{
+			Federation: port(host, c.FederationPort), Enrolment: port(host, c.EnrolmentPort), Web: "https://" + port(host, c.WebPort),
+		},
+		Keys: keys{Identity: "file:" + identityFile, Release: "file:" + releaseFile},
+		Rounds: rounds{
+			Tick: duration(c.Tick), Grace: c.Grace, FullCohort: 600, MaxAborts: 20, Window: duration(10 * time.Minute),
+			CertificateLife: duration(c.CertificateLife),
+		},
+	}
+	if c.ReleaseKey != "" {
+		conf.Keys.Release = c.ReleaseKey
+	}
+	for _, a := range c.Admin {
+		name, role, ok := strings.Cut(a, ":")
+		if !ok {
+			return nil, fmt.Errorf("--admin %s: want NAME:ROLE", a)
+		}
+		conf.Admins = append(conf.Admins, adminEntry{Name: name, Role: role, ApprovalKey: "keys/approval-" + name + ".pub"})
+	}
+	return conf, conf.Validate()
+}
+
+// keys makes the server's certificate and the two long-lived keys.
+func (c *initCommand) keys(ctx context.Context, authority identity.Authority, conf *config) error {
+	if err := issueServer(ctx, c.Dir, authority, conf); err != nil {
+		return err
+	}
+	if _, err := keystore.Generate(filepath.Join(c.Dir, identityFile), keystore.Ed25519); err != nil {
+		return err
+	}
+	if c.ReleaseKey == "" {
+		if _, err := keystore.Generate(filepath.Join(c.Dir, releaseFile), keystore.P256); err != nil {
+			return err
+		}
+	}
+	signer, err := keystore.Open(ctx, reference(c.Dir, conf.Keys.Release), keystore.Options{})
+	if err != nil {
+		return err
+	}
+	public, err := keystore.EncodePublic(signer.Public())
+	if err != nil {
+		return err
+	}
+	return keystore.WritePublic(filepath.Join(c.Dir, releasePub), public)
+}
+
+// issueServer makes the coordinator's own certificate.
+func issueServer(ctx context.Context, dir string, authority identity.Authority, conf *config) error {
+	credentials, err := coordinator.Issue(ctx, authority, identity.Profile{
+		Peer: identity.Peer{Federation: conf.Federation, Kind: identity.Coordinator}, Hosts: conf.Hosts,
+	})
+	if err != nil {
+		return err
+	}
+	return credentials.Save(filepath.Join(dir, serverFile))
+}
+
+func (c *initCommand) report(std cli.Streams, conf *config, fingerprint identity.Fingerprint) error {
+	if c.JSON {
+		return cli.PrintJSON(std.Out, map[string]any{
+			"federation": conf.Federation, "dir": c.Dir, "fingerprint": fingerprint.String(), "reach": map[string]string{
+				"federation": conf.Reach.Federation, "enrolment": conf.Reach.Enrolment, "web": conf.Reach.Web,
+			},
+			"release_key": filepath.Join(c.Dir, releasePub), "ca": filepath.Join(c.Dir, rootFile),
+		})
+	}
+	fmt.Fprintf(std.Out, "Federation %s is made in %s.\n", conf.Federation, c.Dir)
+	fmt.Fprintf(std.Out, "  authority    %s\n  fingerprint  %s\n", filepath.Join(c.Dir, rootFile), fingerprint)
+	fmt.Fprintf(std.Out, "  release key  %s (give it to engineers over another channel than the web site)\n", filepath.Join(c.Dir, releasePub))
+	for _, a := range conf.Admins {
+		fmt.Fprintf(std.Out, "  admin        %s (%s): move %s to this person's machine\n", a.Name, a.Role, filepath.Join(c.Dir, adminsDir, a.Name))
+	}
+	fmt.Fprintf(std.Out, "Next: koinon-coordinator serve --dir %s\n", c.Dir)
+	return nil
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/koinon-eu/koinon/deploy/cli"
+
+	"github.com/stretchr/testify/require"
+)
+
+func command(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = cli.Run(t.Context(), cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e}, args, "koinon-coordinator", "test", &grammar{})
+	return code, o.String(), e.String()
+}
+
+func TestEveryCommandShowsAnExample(t *testing.T) {
+	missing, err := cli.WithoutExample("koinon-coordinator", &grammar{})
+	require.NoError(t, err)
+	require.Empty(t, missing)
+}
+
+func initial(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "federation")
+	code, out, errs := command(t, "init", "demo", "--dir", dir, "--admin", "anna:model-owner", "--admin", "ben:data-protection",
+		"--host", "127.0.0.1", "--listen", "127.0.0.1", "--json")
+	require.Zero(t, code, errs)
+	var facts map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &facts))
+	require.Len(t, facts["fingerprint"], 64)
+	return dir
+}
+
+func TestInit(t *testing.T) {
+	dir := initial(t)
+	conf, err := load(dir)
+	require.NoError(t, err)
+	require.Equal(t, "demo", conf.Federation)
+	people, err := conf.people(dir)
+	require.NoError(t, err)
+	require.Len(t, people, 2)
+	require.NotNil(t, people[0].Key)
+	for _, name := range []string{caFile, serverFile, identityFile, releaseFile, "admins/anna/approval.key", "admins/ben/credentials.pem", configFile} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), name)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, caFile))
+	require.NoError(t, err)
+	code, _, errs := command(t, "init", "demo", "--dir", dir, "--admin", "anna:model-owner", "--admin", "ben:data-protection")
+	require.Equal(t, cli.ExitFailed, code)
+	require.Contains(t, errs, "holds a federation already")
+	after, err := os.ReadFile(filepath.Join(dir, caFile))
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+}
+
+func TestInitRefusals(t *testing.T) {
+	for want, args := range map[string][]string{
+		"two people in two roles": {"--admin", "anna:model-owner"},
+		"two roles":               {"--admin", "anna:model-owner", "--admin", "ben:model-owner"},
+		"NAME:ROLE":               {"--admin", "anna", "--admin", "ben:x"},
+		"listed twice":            {"--admin", "anna:a", "--admin", "anna:b"},
+	} {
+		code, _, errs := command(t, append([]string{"init", "demo", "--dir", t.TempDir()}, args...)...)
+		require.Equal(t, cli.ExitUsage, code)
+		require.Contains(t, errs, want)
+	}
+	code, _, errs := command(t, "init", "Not A Name", "--dir", t.TempDir(), "--admin", "anna:a", "--admin", "ben:b")
+	require.Equal(t, cli.ExitUsage, code, errs)
+}
+
+func TestConfigIsStrict(t *testing.T) {
+	dir := initial(t)
+	path := filepath.Join(dir, configFile)
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for want, change := range map[string][2]string{
+		"tock":            {"tick: 1s", "tock: 1s"},
+		"duration":        {"tick: 1s", "tick: soon"},
+		"host:port":       {"metrics: 127.0.0.1:9090", "metrics: nine"},
+		"https://":        {"web: https://", "web: http://"},
+		"key reference":   {"identity: file:", "identity: floppy:"},
+		"two people":      {"- name: ben", "- name: anna"},
+		"second YAML doc": {"federation: demo", "federation: demo\n---\n"},
+	} {
+		require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(good), change[0], change[1], 1)), 0o600))
+		_, err := load(dir)
+		require.Error(t, err, want)
+	}
+}
+
+const plan = `
+name: %NAME%
+declaration:
+  purpose_code: document-risk
+  unit: document
+  target: documents found false after examination
+  use: order of expert examination
+  profiling: true
+  art6_3: none
+  art5: {5(1)(c): no, 5(1)(d): no, 5(1)(g): no}
+  regime: GDPR
+  legal_basis: national act
+  roles: {provider: authority}
+  decision_role: advisory
+  oversight: {verifiers: 1}
+  valid_until: 2037-01-01
+  lawpack: eu-2026-07-27
+schema:
+  name: document-risk
+  label: {column: fraud, positive: "1"}
+  columns: {age: {type: number}}
+architecture: {kind: logistic}
+cohort: {members: [DE, FR, IT]}
+gates: [{metric: auroc, bound: lower, at_least: 0.6}]
+`
+
+// The service and its own commands, over real sockets.
+func TestServe(t *testing.T) {
+	dir := initial(t)
+	path := filepath.Join(dir, configFile)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for port, other := range map[string]string{":8443": ":28443", ":8444": ":28444", ":8445": ":28445", ":9090": ":29090"} {
+		text = bytes.ReplaceAll(text, []byte(port), []byte(other))
+	}
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+	for _, name := range []string{"anna", "ben"} {
+		p := filepath.Join(dir, "admins", name, adminFile)
+		b, err := os.ReadFile(p)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(p, bytes.ReplaceAll(b, []byte(":8443"), []byte(":28443")), 0o600))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int, 1)
+	go func() {
+		var out, errs bytes.Buffer
+		done <- cli.Run(ctx, cli.Streams{Out: &out, Err: &errs}, []string{"serve", "--dir", dir}, "koinon-coordinator", "test", &grammar{})
+	}()
+	require.Eventually(t, func() bool {
+		code, _, _ := command(t, "member", "list", "--dir", dir, "--as", "anna", "--json")
+		return code == 0
+	}, 20*time.Second, 50*time.Millisecond)
+
+	code, out, errs := command(t, "member", "invite", "DE", "--dir", dir, "--as", "anna")
+	require.Zero(t, code, errs)
+	require.True(t, strings.HasPrefix(out, "koinon-invite-v1."))
+	require.Equal(t, 1, strings.Count(out, "\n"))
+
+	file := filepath.Join(t.TempDir(), "plan.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(plan, "%NAME%", "trial", 1)), 0o600))
+	code, out, errs = command(t, "plan", "check", file)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "3 must answer in every phase, 0 may be lost")
+	code, _, errs = command(t, "plan", "submit", file, "--dir", dir, "--as", "ben")
+	require.Equal(t, cli.ExitFailed, code)
+	require.Contains(t, errs, "no member has enrolled")
+	for _, args := range [][]string{{"plan", "list"}, {"run", "list"}, {"release", "list"}} {
+		code, out, errs = command(t, append(args, "--dir", dir, "--as", "anna", "--json")...)
+		require.Zero(t, code, errs)
+		require.Equal(t, "[]\n", out)
+	}
+	code, _, errs = command(t, "run", "show", "nothing", "--dir", dir, "--as", "anna")
+	require.Equal(t, cli.ExitFailed, code)
+	require.Contains(t, errs, "no run nothing")
+	code, _, errs = command(t, "serve", "--dir", dir)
+	require.Equal(t, cli.ExitFailed, code)
+	require.Contains(t, errs, "in use by another process")
+
+	copied := filepath.Join(t.TempDir(), "copy")
+	code, _, errs = command(t, "backup", "--dir", dir, "--to", copied)
+	require.Zero(t, code, errs)
+	again := filepath.Join(t.TempDir(), "again")
+	code, _, errs = command(t, "restore", "--from", copied, "--dir", again)
+	require.Zero(t, code, errs)
+	_, here, _ := command(t, "journal", "verify", "--dir", dir, "--json")
+	code, there, errs := command(t, "journal", "verify", "--dir", again, "--json")
+	require.Zero(t, code, errs)
+	require.Equal(t, here, there)
+	code, out, _ = command(t, "journal", "export", "--dir", again)
+	require.Zero(t, code)
+	require.Contains(t, out, `"kind":"member-invited"`)
+
+	cancel()
+	require.Zero(t, <-done)
+	code, _, errs = command(t, "member", "list", "--dir", dir, "--as", "anna")
+	require.Equal(t, cli.ExitFailed, code)
+	require.Contains(t, errs, "hint: is `koinon-coordinator serve` running")
+}

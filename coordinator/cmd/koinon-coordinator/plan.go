@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/koinon-eu/koinon/coordinator/admin"
+	"github.com/koinon-eu/koinon/coordinator/federation"
+	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
+	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/deploy/cli"
+)
+
+type planCommands struct {
+	Check  checkPlanCommand  `cmd:"" help:"Check a plan and say what it means, offline."`
+	Submit submitPlanCommand `cmd:"" help:"Offer a plan to the members of its cohort."`
+	List   listPlansCommand  `cmd:"" help:"List plans and who approved them."`
+	Show   showPlanCommand   `cmd:"" help:"Print a plan as the members approve it."`
+}
+
+// readPlan reads plan.yaml and the files it names beside itself, and checks it at today's date.
+func readPlan(path string) (*federation.Plan, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	p, err := federation.ParsePlan(text, dir.ReadFile)
+	if err == nil {
+		err = p.Check(time.Now().UTC().Format(time.DateOnly))
+	}
+	if errors.Is(err, federation.ErrLaw) {
+		return nil, cli.Hint(err, "the coordinator and each node refuse such a plan again by themselves: change the declaration or the use")
+	}
+	return p, err
+}
+
+type checkPlanCommand struct {
+	output
+	Plan string `arg:"" help:"plan.yaml." type:"path"`
+}
+
+func (checkPlanCommand) Help() string { return "Example:\n  koinon-coordinator plan check plan.yaml" }
+
+// planFacts is what a plan means.
+type planFacts struct {
+	Name      string   `json:"name"`
+	Digest    string   `json:"digest"`
+	Purpose   string   `json:"purpose"`
+	Unit      string   `json:"unit"`
+	Model     string   `json:"architecture"`
+	Algorithm string   `json:"algorithm"`
+	Rounds    int      `json:"rounds"`
+	Members   []string `json:"members"`
+	Threshold int      `json:"threshold"`
+	Leavers   int      `json:"may_leave"`
+	Gates     int      `json:"gates"`
+	Valid     string   `json:"valid_until"`
+}
+
+func factsOf(p *federation.Plan) planFacts {
+	n := len(p.Cohort.Members)
+	digest := p.Digest()
+	return planFacts{
+		Name: p.Name, Digest: digest.String(), Purpose: p.Declaration.PurposeCode, Unit: p.Declaration.Unit,
+		Model: p.Architecture.Kind, Algorithm: p.Algorithm.Name, Rounds: p.Algorithm.Rounds, Members: p.Cohort.Members,
+		Threshold: secagg.Threshold(n), Leavers: n - secagg.Threshold(n), Gates: len(p.Gates), Valid: p.Declaration.ValidUntil,
+	}
+}
+
+func (f planFacts) print(std cli.Streams) {
+	fmt.Fprintf(std.Out, "plan        %s\ndigest      %s\npurpose     %s, scores one %s at a time\n", f.Name, f.Digest, f.Purpose, f.Unit)
+	fmt.Fprintf(std.Out, "training    %s with %s, %d rounds\n", f.Model, f.Algorithm, f.Rounds)
+	fmt.Fprintf(std.Out, "cohort      %s: %d must answer in every phase, %d may be lost\n", strings.Join(f.Members, ", "), f.Threshold, f.Leavers)
+	fmt.Fprintf(std.Out, "gates       %d, fixed now\nvalid until %s\n", f.Gates, f.Valid)
+}
+
+// Run checks a plan.
+func (c *checkPlanCommand) Run(std cli.Streams) error {
+	p, err := readPlan(c.Plan)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return cli.PrintJSON(std.Out, factsOf(p))
+	}
+	factsOf(p).print(std)
+	return nil
+}
+
+type submitPlanCommand struct {
+	caller
+	output
+	Plan string `arg:"" help:"plan.yaml." type:"path"`
+}
+
+func (submitPlanCommand) Help() string {
+	return `The run begins by itself when every member of the cohort has approved the plan.
+
+Example:
+  koinon-coordinator plan submit plan.yaml --as anna`
+}
+
+// Run submits a plan.
+func (c *submitPlanCommand) Run(ctx context.Context, std cli.Streams) error {
+	p, err := readPlan(c.Plan)
+	if err != nil {
+		return err
+	}
+	body, err := p.Encode()
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, func(ctx context.Context, client *admin.Client, _ *person) error {
+		if _, err := client.SubmitPlan(ctx, &pb.SubmitPlanRequest{Plan: body}); err != nil {
+			return err
+		}
+		if c.JSON {
+			return cli.PrintJSON(std.Out, factsOf(p))
+		}
+		factsOf(p).print(std)
+		_, err := fmt.Fprintln(std.Out, "Submitted. Each member decides with `koinon-node plan approve`.")
+		return err
+	})
+}
+
+type listPlansCommand struct {
+	caller
+	output
+}
+
+func (listPlansCommand) Help() string { return "Example:\n  koinon-coordinator plan list --as anna" }
+
+// planLine is a plan as --json prints it.
+type planLine struct {
+	planFacts
+	State    string   `json:"state"`
+	Approved []string `json:"approved"`
+	Rejected []string `json:"rejected"`
+	Run      string   `json:"run,omitempty"`
+}
+
+// Run lists plans.
+func (c *listPlansCommand) Run(ctx context.Context, std cli.Streams) error {
+	return c.call(ctx, func(ctx context.Context, client *admin.Client, _ *person) error {
+		reply, err := client.Plans(ctx, &pb.PlansRequest{})
+		if err != nil {
+			return err
+		}
+		lines := []planLine{}
+		for _, s := range reply.Plans {
+			p, err := federation.DecodePlan(s.Plan)
+			if err != nil {
+				return err
+			}
+			lines = append(lines, planLine{
+				planFacts: factsOf(p), State: s.State, Approved: s.Approved, Rejected: s.Rejected, Run: fmt.Sprintf("%x", s.Run),
+			})
+		}
+		if c.JSON {
+			return cli.PrintJSON(std.Out, lines)
+		}
+		table := cli.NewTable("PLAN", "DIGEST", "STATE", "APPROVED", "REJECTED", "RUN")
+		for _, l := range lines {
+			table.Row(l.Name, l.Digest[:12], l.State, fmt.Sprintf("%d of %d", len(l.Approved), len(l.Members)),
+				orDash(strings.Join(l.Rejected, " ")), orDash(l.Run[:min(12, len(l.Run))]))
+		}
+		return table.Print(std.Out)
+	})
+}
+
+// findPlan turns a name, a digest or the beginning of one into the plan's status.
+func findPlan(ctx context.Context, client *admin.Client, word string) (*pb.PlanStatus, *federation.Plan, error) {
+	reply, err := client.Plans(ctx, &pb.PlansRequest{})
+	if err != nil {
+		return nil, nil, err
+	}
+	var found *pb.PlanStatus
+	var plan *federation.Plan
+	for _, s := range reply.Plans {
+		p, err := federation.DecodePlan(s.Plan)
+		if err != nil {
+			return nil, nil, err
+		}
+		if p.Name == word || len(word) >= 6 && strings.HasPrefix(fmt.Sprintf("%x", s.Digest), word) {
+			if found != nil {
+				return nil, nil, cli.Hint(fmt.Errorf("%s means more than one plan", word), "name it by its digest")
+			}
+			found, plan = s, p
+		}
+	}
+	if found == nil {
+		return nil, nil, cli.Hint(fmt.Errorf("no plan %s", word), "`koinon-coordinator plan list` shows names and digests")
+	}
+	return found, plan, nil
+}
+
+type showPlanCommand struct {
+	caller
+	output
+	Plan string `arg:"" help:"Name, digest, or the beginning of the digest."`
+}
+
+func (showPlanCommand) Help() string {
+	return "Example:\n  koinon-coordinator plan show document-risk-2026-1 --as anna"
+}
+
+// Run prints a plan.
+func (c *showPlanCommand) Run(ctx context.Context, std cli.Streams) error {
+	return c.call(ctx, func(ctx context.Context, client *admin.Client, _ *person) error {
+		status, plan, err := findPlan(ctx, client, c.Plan)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return cli.PrintJSON(std.Out, json.RawMessage(status.Plan))
+		}
+		factsOf(plan).print(std)
+		fmt.Fprintf(std.Out, "state       %s\napproved    %s\n", status.State, strings.Join(status.Approved, ", "))
+		if len(status.Rejected) > 0 {
+			fmt.Fprintf(std.Out, "rejected    %s\n", strings.Join(status.Rejected, ", "))
+		}
+		return nil
+	})
+}

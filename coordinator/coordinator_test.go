@@ -1,0 +1,398 @@
+package coordinator_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/koinon-eu/koinon/coordinator"
+	"github.com/koinon-eu/koinon/coordinator/federation"
+	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
+	"github.com/koinon-eu/koinon/coordinator/journal"
+	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/models/registry"
+	"github.com/koinon-eu/koinon/models/release"
+	"github.com/koinon-eu/koinon/models/release/canonical"
+
+	"github.com/stretchr/testify/require"
+)
+
+// agree checks that every member ended with the coordinator's model.
+func (w *world) agree(p *federation.Plan, r coordinator.Run) {
+	w.t.Helper()
+	machine, err := w.c.Model(r.ID)
+	require.NoError(w.t, err)
+	want, err := machine.Digest()
+	require.NoError(w.t, err)
+	for _, f := range w.members {
+		require.Eventually(w.t, func() bool {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.closed > 0 && f.applied == r.Rounds[len(r.Rounds)-1].Number
+		}, 10*time.Second, 5*time.Millisecond, f.name)
+		got, err := f.machine.Digest()
+		require.NoError(w.t, err)
+		require.Equal(w.t, want, got, f.name)
+	}
+	_, err = journal.Verify(w.t.Context(), w.journal)
+	require.NoError(w.t, err)
+}
+
+func (w *world) approval(name, role, of string, digest release.Digest) []byte {
+	w.t.Helper()
+	a, err := release.Approve(w.people[name], name, role, digest, time.Now())
+	require.NoError(w.t, err)
+	b, err := canonical.Marshal(a)
+	require.NoError(w.t, err)
+	return b
+}
+
+func TestWholeRun(t *testing.T) {
+	w := newWorld(t, nil)
+	p := plan(t)
+	w.federate(p)
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	require.Len(t, r.Rounds, 6) // every category is listed, so two sums of statistics suffice
+	require.Equal(t, uint32(6), r.Steps)
+	for _, round := range r.Rounds {
+		require.Equal(t, "closed", round.Outcome)
+		require.Equal(t, 5, round.Survivors.Len())
+		require.NotZero(t, round.Phases["mask"].Up)
+	}
+	w.agree(p, r)
+	for _, f := range w.members {
+		require.Empty(t, f.left)
+		require.Empty(t, f.refused)
+	}
+	require.Equal(t, "document-risk-1", r.Release)
+	w.releases(r)
+}
+
+// releases approves, publishes, pulls and revokes what the run gave.
+func (w *world) releases(r coordinator.Run) {
+	t, anna := w.t, w.admin("anna")
+	list, err := anna.Releases(t.Context(), &pb.ReleasesRequest{Name: r.Release})
+	require.NoError(t, err)
+	one := list.Releases[0]
+	require.Equal(t, "waiting", one.State)
+	digest := release.StatementDigest(one.StatementBody)
+	require.Equal(t, digest[:], one.Statement)
+
+	_, err = anna.ApproveRelease(t.Context(), &pb.ApproveReleaseRequest{Name: r.Release, Approval: w.approval("ben", "data-protection", r.Release, digest)})
+	require.ErrorContains(t, err, "sent by anna", "nobody brings another person's approval")
+	_, err = anna.ApproveRelease(t.Context(), &pb.ApproveReleaseRequest{Name: r.Release, Approval: w.approval("anna", "data-protection", r.Release, digest)})
+	require.Error(t, err, "nobody has two roles")
+	_, err = anna.ApproveRelease(t.Context(), &pb.ApproveReleaseRequest{Name: r.Release, Approval: w.approval("anna", "model-owner", r.Release, release.Digest{1})})
+	require.ErrorContains(t, err, "another statement")
+	reply, err := anna.ApproveRelease(t.Context(), &pb.ApproveReleaseRequest{Name: r.Release, Approval: w.approval("anna", "model-owner", r.Release, digest)})
+	require.NoError(t, err)
+	require.Equal(t, "waiting", reply.State)
+	_, err = anna.ApproveRelease(t.Context(), &pb.ApproveReleaseRequest{Name: r.Release, Approval: w.approval("anna", "model-owner", r.Release, digest)})
+	require.ErrorContains(t, err, "already")
+
+	w.restart()
+	ben := w.admin("ben")
+	reply, err = ben.ApproveRelease(t.Context(), &pb.ApproveReleaseRequest{Name: r.Release, Approval: w.approval("ben", "data-protection", r.Release, digest)})
+	require.NoError(t, err)
+	require.Equal(t, "published", reply.State)
+
+	site, err := w.c.Site()
+	require.NoError(t, err)
+	server := httptest.NewTLSServer(site)
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	client := &registry.Client{Roots: roots}
+	policy := release.Policy{Keys: []*ecdsa.PublicKey{&w.release.PublicKey}, Approvers: w.c.Book().Approvers()}
+	pulled, err := client.Pull(t.Context(), server.URL+"/releases/"+r.Release, policy)
+	require.NoError(t, err)
+	require.Equal(t, digest, pulled.Digest)
+	require.Len(t, pulled.Statement.Rounds, 6)
+	require.Equal(t, names, pulled.Statement.Members)
+
+	_, err = ben.RevokeRelease(t.Context(), &pb.RevokeReleaseRequest{Name: r.Release, Mode: "withdraw", Reason: "calibration drifted"})
+	require.NoError(t, err)
+	list, err = ben.Releases(t.Context(), &pb.ReleasesRequest{})
+	require.NoError(t, err)
+	require.Equal(t, "revoked", list.Releases[0].State)
+}
+
+// A candidate that fails a gate is drawn up, kept back with the reason, and cannot be approved.
+func TestGatedCandidate(t *testing.T) {
+	w := newWorld(t, nil)
+	p := plan(t, "at_least: 0.5", "at_least: 0.9999")
+	w.federate(p)
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State)
+	list, err := w.admin("anna").Releases(t.Context(), &pb.ReleasesRequest{})
+	require.NoError(t, err)
+	require.Equal(t, "gated", list.Releases[0].State)
+	require.Contains(t, list.Releases[0].Reason, "gates not passed")
+	_, err = w.admin("anna").ApproveRelease(t.Context(), &pb.ApproveReleaseRequest{
+		Name: r.Release, Approval: w.approval("anna", "model-owner", r.Release, release.Digest{1}),
+	})
+	require.ErrorContains(t, err, "is gated")
+}
+
+// A gate that asks for an answer keeps the candidate back until somebody has given it in writing; the answer stands in
+// the signed statement. The coordinator may be restarted in between.
+func TestGateAnswered(t *testing.T) {
+	w := newWorld(t, nil)
+	p := plan(t, "gates:", "gates:\n  - {metric: observed_over_expected, group: sex, interval_contains: 1, else: answer}")
+	w.federate(p)
+	r := w.wait(p)
+	w.restart()
+	anna := w.admin("anna")
+	list, err := anna.Releases(t.Context(), &pb.ReleasesRequest{Name: r.Release})
+	require.NoError(t, err)
+	require.Equal(t, "gated", list.Releases[0].State)
+	require.Equal(t, "answer required", list.Releases[0].Gates[0].Verdict)
+	answer := func(gate uint32, text string) (*pb.AnswerGateReply, error) {
+		return anna.AnswerGate(t.Context(), &pb.AnswerGateRequest{Name: r.Release, Gate: gate, Answer: text})
+	}
+	_, err = answer(2, "no")
+	require.ErrorContains(t, err, "cannot be answered")
+	_, err = answer(3, "no")
+	require.Error(t, err)
+	_, err = answer(1, "  ")
+	require.Error(t, err)
+	reply, err := answer(1, "sixty labels were audited, none was wrong")
+	require.NoError(t, err)
+	require.Equal(t, "waiting", reply.State)
+	w.restart()
+	for name, role := range map[string]string{"anna": "model-owner", "ben": "data-protection"} {
+		list, err = w.admin(name).Releases(t.Context(), &pb.ReleasesRequest{Name: r.Release})
+		require.NoError(t, err)
+		digest := release.StatementDigest(list.Releases[0].StatementBody)
+		_, err = w.admin(name).ApproveRelease(t.Context(), &pb.ApproveReleaseRequest{Name: r.Release, Approval: w.approval(name, role, r.Release, digest)})
+		require.NoError(t, err)
+	}
+	files, err := release.Read(filepath.Join(w.c.Store().Root(), registry.ReleasesFolder, r.Release))
+	require.NoError(t, err)
+	sealed, err := release.Open(files, release.Policy{Keys: []*ecdsa.PublicKey{&w.release.PublicKey}})
+	require.NoError(t, err)
+	require.Equal(t, release.Answered, sealed.Statement.Gates[0].Result)
+	require.Contains(t, sealed.Statement.Gates[0].Answer, "sixty labels")
+}
+
+// A node killed in Mask is a dropout, comes back by itself, catches up and joins the next round.
+func TestNodeKilledInMask(t *testing.T) {
+	w := newWorld(t, nil)
+	p := plan(t, "rounds: 3", "rounds: 6")
+	for _, name := range names {
+		w.enrol(name)
+	}
+	body, err := p.Encode()
+	require.NoError(t, err)
+	_, err = w.admin("anna").SubmitPlan(t.Context(), &pb.SubmitPlanRequest{Plan: body})
+	require.NoError(t, err)
+	victim := w.members["IT"]
+	var masks atomic.Int32
+	victim.before = func(mt secagg.Type) bool {
+		if mt == secagg.TypeMask && masks.Add(1) == 4 {
+			victim.vanish()
+			return false
+		}
+		return true
+	}
+	for _, name := range names {
+		w.members[name].approve(p)
+		w.members[name].connect()
+	}
+	w.until(p, "a round without IT", func(r coordinator.Run) bool {
+		for _, round := range r.Rounds {
+			if len(round.Lost) == 1 && round.Outcome == "closed" {
+				return true
+			}
+		}
+		return false
+	})
+	victim.kill()
+	victim.connect()
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	require.Equal(t, 4, r.Rounds[3].Survivors.Len())
+	require.Equal(t, "mask", r.Rounds[3].Lost[0].Phase.String())
+	require.Equal(t, 5, r.Rounds[len(r.Rounds)-1].Survivors.Len(), "evaluation waits for the whole cohort")
+	w.agree(p, r)
+}
+
+// cut is a journal that dies after a number of appends, as the coordinator does under SIGKILL: what was not appended
+// was not sent either.
+type cut struct {
+	journal.Journal
+	left atomic.Int64
+}
+
+func (c *cut) Append(ctx context.Context, entries ...journal.Entry) ([]journal.Record, error) {
+	if c.left.Add(-1) < 0 {
+		return nil, journal.ErrClosed
+	}
+	return c.Journal.Append(ctx, entries...)
+}
+
+// The coordinator is killed after every seventh append of the run, wherever that is, and started again: the run
+// completes with the same model at every member, and the journal verifies (S65).
+func TestCoordinatorKilledAgainAndAgain(t *testing.T) {
+	var breaking *cut
+	w := newWorld(t, func(cfg *coordinator.Config) {
+		if breaking != nil {
+			cfg.Journal = breaking
+		}
+	})
+	p := plan(t)
+	w.federate(p)
+	kills := 0
+	for n := int64(3); n < 60; n += 3 {
+		w.stop()
+		breaking = &cut{Journal: w.journal}
+		breaking.left.Store(n)
+		w.start()
+		deadline := time.Now().Add(20 * time.Second)
+		over := false
+		for breaking.left.Load() >= 0 && time.Now().Before(deadline) && !over {
+			r, ok := w.c.RunByPlan(p.Digest())
+			over = ok && r.Ended != 0
+			time.Sleep(2 * time.Millisecond)
+		}
+		if over {
+			break
+		}
+		kills++
+	}
+	w.stop()
+	breaking = nil
+	w.start()
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	require.GreaterOrEqual(t, kills, 5)
+	closed := 0
+	for _, round := range r.Rounds {
+		if round.Outcome == "closed" {
+			closed++
+		}
+	}
+	require.Equal(t, 6, closed)
+	t.Logf("%d kills, %d rounds", kills, len(r.Rounds))
+	_, err := journal.Verify(t.Context(), w.journal)
+	require.NoError(t, err)
+}
+
+// A journal that cannot be written holds the round up and loses nothing.
+func TestFullDiskOnJournal(t *testing.T) {
+	full := &flaky{}
+	w := newWorld(t, func(cfg *coordinator.Config) {
+		full.Journal = cfg.Journal
+		cfg.Journal = full
+	})
+	p := plan(t)
+	w.federate(p)
+	w.until(p, "a closed round", func(r coordinator.Run) bool { return len(r.Rounds) > 1 })
+	full.on.Store(true)
+	time.Sleep(300 * time.Millisecond)
+	full.on.Store(false)
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	for _, round := range r.Rounds {
+		require.Equal(t, "closed", round.Outcome)
+	}
+	require.NotZero(t, full.refused.Load())
+	w.agree(p, r)
+}
+
+type flaky struct {
+	journal.Journal
+	on      atomic.Bool
+	refused atomic.Int64
+}
+
+func (f *flaky) Append(ctx context.Context, entries ...journal.Entry) ([]journal.Record, error) {
+	if f.on.Load() {
+		f.refused.Add(1)
+		return nil, &os.PathError{Op: "write", Path: filepath.Join("journal.db"), Err: os.ErrPermission}
+	}
+	return f.Journal.Append(ctx, entries...)
+}
+
+// S35: unmasks arrived, then the round is lost: the step is repeated, and only with the same survivors.
+func TestStepRepeatedWithSameSurvivors(t *testing.T) {
+	w := newWorld(t, nil)
+	p := plan(t, "unmask: 100", "unmask: 10")
+	for _, name := range names {
+		w.enrol(name)
+	}
+	body, err := p.Encode()
+	require.NoError(t, err)
+	_, err = w.admin("anna").SubmitPlan(t.Context(), &pb.SubmitPlanRequest{Plan: body})
+	require.NoError(t, err)
+	var silent atomic.Bool
+	silent.Store(true)
+	for _, name := range []string{"PL", "PT"} {
+		w.members[name].before = func(mt secagg.Type) bool { return mt != secagg.TypeUnmask || !silent.Load() }
+	}
+	for _, name := range names {
+		w.members[name].approve(p)
+		w.members[name].connect()
+	}
+	w.until(p, "the first round is aborted", func(r coordinator.Run) bool {
+		return len(r.Rounds) > 0 && len(r.Rounds[0].Outcome) > 7 && r.Rounds[0].Outcome[:7] == "aborted"
+	})
+	w.members["DE"].kill()
+	silent.Store(false)
+	w.until(p, "the run waits for the same survivors", func(r coordinator.Run) bool {
+		return r.State == coordinator.Waiting && len(r.Reason) > 0 && r.Reason[:9] == "this step"
+	})
+	w.members["DE"].connect()
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	require.Equal(t, r.Rounds[0].Step, r.Rounds[1].Step)
+	require.Equal(t, 5, r.Rounds[1].Survivors.Len())
+	w.agree(p, r)
+}
+
+func TestRunStartedStoppedAndFailed(t *testing.T) {
+	w := newWorld(t, func(cfg *coordinator.Config) { cfg.MaxAborts = 2; cfg.FullCohort = 2 })
+	p := plan(t, "mask: 200", "mask: 3")
+	for _, name := range names {
+		w.enrol(name)
+	}
+	body, err := p.Encode()
+	require.NoError(t, err)
+	anna := w.admin("anna")
+	_, err = anna.SubmitPlan(t.Context(), &pb.SubmitPlanRequest{Plan: body})
+	require.NoError(t, err)
+	digest := p.Digest()
+	for _, name := range names[:3] {
+		w.members[name].approve(p)
+	}
+	_, err = anna.StartRun(t.Context(), &pb.StartRunRequest{Plan: digest[:]})
+	require.ErrorContains(t, err, "3 of 5 members have approved, 4 needed")
+	w.members["PL"].approve(p)
+	reply, err := anna.StartRun(t.Context(), &pb.StartRunRequest{Plan: digest[:]})
+	require.NoError(t, err)
+	_, err = anna.StartRun(t.Context(), &pb.StartRunRequest{Plan: digest[:]})
+	require.ErrorContains(t, err, "has run")
+	w.until(p, "waits with a reason", func(r coordinator.Run) bool { return r.State == coordinator.Waiting && r.Reason != "" })
+	_, err = anna.StopRun(t.Context(), &pb.StopRunRequest{Run: reply.Run, Reason: "wrong schema"})
+	require.NoError(t, err)
+	require.Equal(t, coordinator.Stopped, w.wait(p).State)
+
+	_, err = anna.StartRun(t.Context(), &pb.StartRunRequest{Plan: digest[:]})
+	require.NoError(t, err)
+	for _, name := range names[:4] {
+		f := w.members[name]
+		f.before = func(mt secagg.Type) bool { return mt != secagg.TypeMask }
+		f.connect()
+	}
+	r := w.wait(p)
+	require.Equal(t, coordinator.Failed, r.State)
+	require.Contains(t, r.Reason, "2 rounds of step 1 were aborted")
+	require.Contains(t, r.Reason, "deadline")
+}

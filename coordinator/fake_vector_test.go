@@ -1,0 +1,98 @@
+package coordinator_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+
+	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
+	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/schedule"
+)
+
+func (f *fake) upload(ctx context.Context, p pb.RoundPacket, u *secagg.Upload) error {
+	stream, err := f.client.Upload(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range u.Chunks {
+		c := &pb.UploadChunk{Run: p.Run[:], Round: p.Round, K: 1, Index: uint32(i), Data: u.Chunk(i)}
+		if err := stream.Send(c); err != nil {
+			break
+		}
+	}
+	reply, err := stream.CloseAndRecv()
+	if err == nil && !reply.Whole {
+		err = errors.New("upload is not whole")
+	}
+	return err
+}
+
+// spot checks every chunk of a closed sum against the masked vectors (S56).
+func (f *fake) spot(ctx context.Context, p pb.RoundPacket, c secagg.Closed, sum []uint64) error {
+	hashes := secagg.ChunkHashes(sum)
+	whole := &secagg.Upload{Words: sum}
+	for q := range hashes {
+		stream, err := f.client.Spot(ctx, &pb.SpotRequest{Run: p.Run[:], Round: p.Round, Index: uint32(q)})
+		if err != nil {
+			return err
+		}
+		proofs := map[uint8]secagg.Proof{}
+		for {
+			chunk, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			proof := secagg.Proof{Data: chunk.Data}
+			for _, d := range chunk.Path {
+				proof.Path = append(proof.Path, [32]byte(d))
+			}
+			proofs[uint8(chunk.Member)] = proof
+		}
+		own := secagg.Proof{Data: whole.Chunk(q), Path: secagg.MerklePath(hashes, q)}
+		if err := secagg.SpotCheck(c, uint32(q), proofs, own); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vector is what this member puts into the sum: true statistics, a made-up update, scores that know the label.
+func (f *fake) vector() ([]uint64, error) {
+	step, _ := f.machine.Next()
+	x, ints := make([]float32, step.Encoding.Layout.Params), []int64(nil)
+	var err error
+	switch step.Kind {
+	case schedule.Statistics:
+		ints, err = f.machine.Statistics().Count(f.table)
+	case schedule.Train:
+		for i := range x {
+			x[i] = float32(int(f.index)-i%5) / 100
+		}
+		ints = make([]int64, step.Encoding.Layout.Ints)
+	case schedule.Evaluate:
+		ints, err = f.tally()
+	}
+	if err != nil {
+		return nil, err
+	}
+	rows, _ := f.table.Count(feature.SelectTrain)
+	return step.Encoding.Encode(x, ints, uint32(rows), rand.Reader)
+}
+
+func (f *fake) tally() ([]int64, error) {
+	m, err := f.machine.Encoder().Encode(f.table, feature.SelectTest)
+	if err != nil {
+		return nil, err
+	}
+	scores := make([]float64, m.Rows)
+	for i, y := range m.Label {
+		scores[i] = 0.2 + 0.5*float64(y) + 0.25*float64(i%2)
+	}
+	return f.machine.TallySchema().Count(scores, m.Label, m.Groups)
+}

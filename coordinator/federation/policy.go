@@ -1,0 +1,114 @@
+package federation
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/koinon-eu/koinon/models/aggregate"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Policy is a node's own will: limits that a plan must satisfy before this node takes part, whatever the plan and
+// the coordinator say. Zero fields take the defaults of DefaultPolicy.
+type Policy struct {
+	MinCohort        int    `yaml:"min_cohort" json:"min_cohort"`                 // S7: default 5, never below 3
+	MinSurvivors     int    `yaml:"min_survivors" json:"min_survivors"`           // S7: default 3, never below 3
+	Evaluations      int    `yaml:"evaluations" json:"evaluations"`               // per plan, default 3 (secagg.md §17.2)
+	MaxSkips         int    `yaml:"max_skips" json:"max_skips"`                   // S35: per plan, default 1
+	MaxRounds        int    `yaml:"max_rounds" json:"max_rounds"`                 // rounds a plan may ask for, default 1,000
+	MaxWords         int    `yaml:"max_words" json:"max_words"`                   // S9: words of one vector, default 2^24
+	PhaseTicks       uint32 `yaml:"phase_ticks" json:"phase_ticks"`               // S67: own maximum for each phase, default 600
+	AcceptPairCounts bool   `yaml:"accept_pair_counts" json:"accept_pair_counts"` // Newton sums pairs of categories
+	Unattended       []Rule `yaml:"unattended" json:"unattended,omitempty"`       // plans that need no operator
+}
+
+// Rule lets plans run without the operator's own approval. Every field that is set must match.
+type Rule struct {
+	Plan          Digest   `yaml:"plan" json:"plan"`
+	Purposes      []string `yaml:"purposes" json:"purposes,omitempty"`
+	Architectures []string `yaml:"architectures" json:"architectures,omitempty"`
+	MaxRounds     int      `yaml:"max_rounds" json:"max_rounds,omitempty"`
+}
+
+// MaxPolicyBytes bounds a policy file.
+const MaxPolicyBytes = 1 << 18
+
+// DefaultPolicy is what a node applies when its operator says nothing: nothing runs unattended.
+func DefaultPolicy() Policy {
+	return Policy{
+		MinCohort: 5, MinSurvivors: 3, Evaluations: 3, MaxSkips: 1,
+		MaxRounds: 1000, MaxWords: 1 << 24, PhaseTicks: 600,
+	}
+}
+
+// ParsePolicy reads a policy file strictly: one YAML document, unknown keys refused. An empty file is the default.
+func ParsePolicy(b []byte) (Policy, error) {
+	p := DefaultPolicy()
+	if len(b) > MaxPolicyBytes {
+		return p, fmt.Errorf("policy: %d bytes, at most %d", len(b), MaxPolicyBytes)
+	}
+	if err := decodeYAML(b, &p); err != nil && !errors.Is(err, io.EOF) {
+		return p, fmt.Errorf("policy: %w", err)
+	}
+	return p, p.Validate()
+}
+
+// Validate refuses limits that the protocol does not allow.
+func (p Policy) Validate() error {
+	switch {
+	case p.MinCohort < 3:
+		return fmt.Errorf("policy: min_cohort %d, never below 3 (S7)", p.MinCohort)
+	case p.MinSurvivors < 3:
+		return fmt.Errorf("policy: min_survivors %d, never below 3 (S7)", p.MinSurvivors)
+	case p.Evaluations < 1 || p.MaxSkips < 0 || p.MaxRounds < 1 || p.MaxWords < 1 || p.PhaseTicks < 1:
+		return errors.New("policy: evaluations, max_rounds, max_words and phase_ticks must be at least 1, max_skips at least 0")
+	}
+	for i, r := range p.Unattended {
+		if r.Plan == (Digest{}) && len(r.Purposes) == 0 {
+			return fmt.Errorf("policy: unattended rule %d names neither a plan nor purposes, so it would let everything run", i+1)
+		}
+	}
+	return nil
+}
+
+// Allows says whether the policy lets this plan run at all, approved or not; the error names the limit.
+func (p Policy) Allows(plan *Plan) error {
+	switch n := len(plan.Cohort.Members); {
+	case n < p.MinCohort:
+		return fmt.Errorf("policy: cohort of %d members, this node wants at least %d", n, p.MinCohort)
+	case plan.Algorithm.Rounds > p.MaxRounds:
+		return fmt.Errorf("policy: %d training rounds, this node allows %d", plan.Algorithm.Rounds, p.MaxRounds)
+	case plan.Evaluations > p.Evaluations:
+		return fmt.Errorf("policy: %d evaluations, this node allows %d", plan.Evaluations, p.Evaluations)
+	case plan.Algorithm.Name == aggregate.Newton && !p.AcceptPairCounts:
+		return fmt.Errorf("policy: algorithm %s sums counts of pairs of categories, which this node has not accepted (accept_pair_counts)", plan.Algorithm.Name)
+	}
+	return nil
+}
+
+// RunsUnattended reports whether a rule lets the plan run without the operator.
+func (p Policy) RunsUnattended(plan *Plan) bool {
+	return p.Allows(plan) == nil && slices.ContainsFunc(p.Unattended, func(r Rule) bool {
+		return (r.Plan == (Digest{}) || r.Plan == plan.Digest()) &&
+			(len(r.Purposes) == 0 || slices.Contains(r.Purposes, plan.Declaration.PurposeCode)) &&
+			(len(r.Architectures) == 0 || slices.Contains(r.Architectures, plan.Architecture.Kind)) &&
+			(r.MaxRounds == 0 || plan.Algorithm.Rounds <= r.MaxRounds)
+	})
+}
+
+// decodeYAML reads exactly one document into v, refusing unknown keys; an empty input is io.EOF.
+func decodeYAML(b []byte, v any) error {
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	dec.KnownFields(true)
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return errors.New("more than one YAML document")
+	}
+	return nil
+}

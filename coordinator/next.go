@@ -1,0 +1,252 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/koinon-eu/koinon/coordinator/federation"
+	"github.com/koinon-eu/koinon/coordinator/round"
+	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/models/schedule"
+)
+
+// maxBackoff bounds the pause after aborted rounds, in ticks.
+const maxBackoff = 60
+
+// next does what the run's state asks for: opens a round, waits for members with a stated reason, or ends the run.
+func (r *run) next(ctx context.Context) error {
+	if r.over() || r.round != nil && !r.round.Phase().Over() {
+		return nil
+	}
+	r.round = nil
+	step, more := r.machine.Next()
+	if !more {
+		return r.evaluated(ctx)
+	}
+	if r.failures >= r.c.cfg.MaxAborts {
+		return r.end(ctx, Failed, fmt.Sprintf("%d rounds of step %d were aborted, the last one because %s", r.failures, step.Ordinal, r.why))
+	}
+	if r.backoff > 0 {
+		r.setReason(Waiting, "pause after an aborted round: "+r.why)
+		return nil
+	}
+	if err := r.plan.Plan.Check(r.c.cfg.Now().UTC().Format(time.DateOnly)); err != nil {
+		return r.end(ctx, Failed, err.Error())
+	}
+	opening, reason, err := r.prepare(step)
+	if err != nil {
+		return err
+	}
+	if reason != "" {
+		r.setReason(Waiting, reason)
+		return nil
+	}
+	r.mu.Lock()
+	r.view.Steps = r.steps(step)
+	r.mu.Unlock()
+	return r.open(ctx, opening)
+}
+
+// opening is a round about to be opened.
+type opening struct {
+	roster  *federation.Roster
+	barred  secagg.Set // of the cohort, who may not take part
+	sum     secagg.Sum
+	spec    secagg.Spec
+	require *secagg.Set
+}
+
+// prepare looks whether a round can be opened now; reason says what it waits for.
+func (r *run) prepare(step schedule.Step) (o opening, reason string, err error) {
+	crowd := r.crowd()
+	if crowd.roster == nil {
+		return o, crowd.waits(r), nil
+	}
+	model, err := r.machine.Digest()
+	if err != nil {
+		return o, "", err
+	}
+	o.roster, o.barred = crowd.roster, crowd.cohort.Minus(crowd.able)
+	o.sum = r.plan.Plan.Sum(step, r.id, r.last+1, r.state, model)
+	sigma := secagg.StepDigest(r.c.id, r.plan.Digest, o.sum)
+	if set, ok := r.c.lock(r.plan.Digest, sigma); ok {
+		o.require = &set
+		if missing := set.Minus(crowd.ready); missing != (secagg.Set{}) {
+			return o, fmt.Sprintf("this step may have been released and needs the same survivors again (S35): waiting for %s",
+				strings.Join(crowd.roster.Names(missing), ", ")), nil
+		}
+	} else if reason := r.patience(step, crowd); reason != "" {
+		return o, reason, nil
+	}
+	var nonce [32]byte
+	if _, err := rand.Read(nonce[:]); err != nil {
+		return o, "", err
+	}
+	o.spec, err = r.plan.Plan.Spec(o.roster, o.sum, nonce)
+	return o, "", err
+}
+
+// patience waits for t members, and for a while for those who could still come: statistics and evaluation are summed
+// once, so they are worth waiting for the whole cohort.
+func (r *run) patience(step schedule.Step, crowd crowd) string {
+	if crowd.ready.Len() < crowd.threshold {
+		return crowd.waits(r)
+	}
+	if crowd.ready == crowd.cohort {
+		return ""
+	}
+	wait := r.c.cfg.FullCohort
+	if step.Kind == schedule.Train {
+		if wait = r.c.cfg.Grace; !r.recentlySeen(crowd.able.Minus(crowd.ready)) {
+			return ""
+		}
+	}
+	if r.waited < wait {
+		return fmt.Sprintf("%d of %d members are ready, which is enough; waiting a little longer for %s",
+			crowd.ready.Len(), crowd.cohort.Len(), crowd.missing(r))
+	}
+	return ""
+}
+
+// recentlySeen reports whether one of the members lost its session so recently that it may come back at once.
+func (r *run) recentlySeen(members secagg.Set) bool {
+	now := r.c.cfg.Now()
+	for _, m := range members.Members() {
+		seen, live := r.c.hub.Presence(m)
+		if live || seen.LastSeen > 0 && now.Sub(time.Unix(seen.LastSeen, 0)) < time.Duration(r.c.cfg.Grace)*r.c.cfg.Tick {
+			return true
+		}
+	}
+	return false
+}
+
+// crowd is who could take part now.
+type crowd struct {
+	roster    *federation.Roster // the version that most ready members have accepted; nil when none can be used
+	cohort    secagg.Set
+	ready     secagg.Set
+	threshold int
+	approved  secagg.Set
+	able      secagg.Set // may take part: approved, not suspended, not proven guilty
+	newest    *federation.Roster
+}
+
+// crowd finds the roster version that most connected, approving members of the cohort have accepted (S11), and those
+// members.
+func (r *run) crowd() crowd {
+	newest, _ := r.c.book.Roster()
+	out := crowd{newest: newest, threshold: secagg.Threshold(len(r.plan.Plan.Cohort.Members))}
+	plan, err := r.c.book.Plan(r.plan.Digest)
+	if err != nil {
+		return out
+	}
+	if out.cohort, err = plan.Plan.Set(newest); err != nil {
+		return out
+	}
+	out.approved = plan.Approved()
+	out.able = out.approved.Minus(r.excluded)
+	for _, m := range newest.Members {
+		if m.Suspended {
+			out.able = out.able.Without(m.Index)
+		}
+	}
+	byVersion := map[uint32]secagg.Set{}
+	best := uint32(0)
+	for _, m := range out.cohort.Members() {
+		seen, live := r.c.hub.Presence(m)
+		if !live || !out.able.Has(m) {
+			continue
+		}
+		v := seen.RosterVersion
+		byVersion[v] = byVersion[v].With(m)
+		if n, top := byVersion[v].Len(), byVersion[best].Len(); n > top || n == top && v > best {
+			best = v
+		}
+	}
+	roster, err := r.c.book.RosterVersion(best)
+	if err != nil {
+		return out
+	}
+	if set, err := r.plan.Plan.Set(roster); err == nil && set == out.cohort {
+		out.roster, out.ready = roster, byVersion[best]
+	}
+	return out
+}
+
+// waits says what is missing until a round can be opened.
+func (c crowd) waits(r *run) string {
+	return fmt.Sprintf("%d of %d members are ready, %d needed; missing %s", c.ready.Len(), len(r.plan.Plan.Cohort.Members), c.threshold, c.missing(r))
+}
+
+// missing names who is not ready, each with the reason.
+func (c crowd) missing(r *run) string {
+	var words []string
+	for _, name := range r.plan.Plan.Cohort.Members {
+		m, ok := c.newest.Member(name)
+		if ok && c.ready.Has(m.Index) {
+			continue
+		}
+		seen, live := r.c.hub.Presence(m.Index)
+		switch {
+		case !ok:
+			words = append(words, name+" (not enrolled)")
+		case m.Suspended:
+			words = append(words, name+" (suspended)")
+		case r.excluded.Has(m.Index):
+			words = append(words, name+" (excluded: evidence in the journal)")
+		case !c.approved.Has(m.Index):
+			words = append(words, name+" (has not approved)")
+		case !live:
+			words = append(words, name+" (not connected)")
+		default:
+			words = append(words, fmt.Sprintf("%s (accepted roster version %d, newest is %d)", name, seen.RosterVersion, c.newest.Version))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// open starts a round: the machine's first record is the signed opening.
+func (r *run) open(ctx context.Context, o opening) error {
+	cfg := r.roundConfig(o.roster)
+	cfg.Server.Spec, cfg.Server.Sum, cfg.Server.Require = o.spec, o.sum, o.require
+	cfg.Excluded, cfg.Connected = o.barred, r.c.hub.Connected()
+	machine, out, err := round.New(cfg)
+	if err != nil {
+		return fmt.Errorf("open round: %w", err)
+	}
+	r.round, r.last, r.waited = machine, o.sum.Round, 0
+	r.clock.open(r.c.cfg.Now())
+	r.setReason(Running, "")
+	return r.commit(ctx, out)
+}
+
+func (r *run) roundConfig(roster *federation.Roster) round.Config {
+	cohort, _ := r.plan.Plan.Set(roster)
+	return round.Config{
+		Server: secagg.ServerConfig{
+			Roster: roster.SecAgg(), RosterDigest: roster.Digest(), Federation: r.c.id, Plan: r.plan.Digest,
+			Cohort: cohort, Sign: r.c.cfg.signer(),
+		},
+		Grace: r.c.cfg.Grace, Patient: r.c.cfg.Patient,
+	}
+}
+
+// lock returns the survivors with which a step of a plan was, or may have been, released (S33, S35).
+func (c *Coordinator) lock(plan federation.Digest, sigma [32]byte) (secagg.Set, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	set, ok := c.locks[plan][sigma]
+	return set, ok
+}
+
+func (c *Coordinator) setLock(plan federation.Digest, sigma [32]byte, survivors secagg.Set) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.locks[plan] == nil {
+		c.locks[plan] = map[[32]byte]secagg.Set{}
+	}
+	c.locks[plan][sigma] = survivors
+}

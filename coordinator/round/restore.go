@@ -1,0 +1,200 @@
+package round
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/koinon-eu/koinon/crypto/secagg"
+)
+
+// afterRestart multiplies the grace of members after the coordinator restarted: nobody is connected then, and nodes
+// come back with a backoff.
+const afterRestart = 6
+
+// Opening returns the spec and the sum that a KindOpened record holds.
+func Opening(r Record) (secagg.Spec, secagg.Sum, error) {
+	if r.Kind != KindOpened || len(r.Frames) != 2 {
+		return secagg.Spec{}, secagg.Sum{}, errors.New("round: record does not open a round")
+	}
+	spec, err := secagg.ParseSpec(r.Frames[0].Body)
+	if err != nil {
+		return spec, secagg.Sum{}, err
+	}
+	sum, err := secagg.ParseSum(r.Frames[1].Body)
+	return spec, sum, err
+}
+
+// Restore replays the records of a round that had not ended when the coordinator stopped (S65). In Advertise and
+// Share the round is aborted; later it goes on with fresh deadlines and the journalled sets and bytes. chunk returns
+// a stored chunk of a member's masked vector; if one of a journalled survivor is lost the round is aborted, and the
+// step stays bound to its survivors when an unmask had arrived.
+//
+// Roster, digests, Sign and Evidence of cfg.Server come from the driver; spec, sum, Require and Excluded come from
+// the records.
+func Restore(cfg Config, records []Record, chunk func(member uint8, index uint32) ([]byte, error)) (*Round, Output, error) {
+	if len(records) == 0 {
+		return nil, Output{}, errors.New("round: nothing to restore")
+	}
+	opened := records[0]
+	var err error
+	if cfg.Server.Spec, cfg.Server.Sum, err = Opening(opened); err != nil {
+		return nil, Output{}, err
+	}
+	cfg.Server.Require = (*secagg.Set)(opened.Require)
+	if opened.Excluded != nil {
+		cfg.Excluded = secagg.Set(*opened.Excluded)
+	}
+	r, err := build(cfg)
+	if err != nil {
+		return nil, Output{}, err
+	}
+	if !sameFrames(r.server.Opening(), opened.Frames) {
+		return nil, Output{}, fmt.Errorf("round %d: the opening differs from the journalled one: has the coordinator's identity key changed?", r.sum.Round)
+	}
+	for m := range r.since {
+		r.since[m] = int64(cfg.Grace) * (afterRestart - 1)
+	}
+	for _, record := range records[1:] {
+		lost, err := r.replay(record, chunk)
+		if err != nil {
+			return nil, Output{}, fmt.Errorf("round %d: replay %s: %w", r.sum.Round, record.Kind, err)
+		}
+		if lost != nil {
+			r.unmasked = r.unmasked || hasUnmask(records)
+			return r, r.lostSpool(record, lost), nil
+		}
+	}
+	return r, r.resume(chunk), nil
+}
+
+func (r *Round) replay(record Record, chunk func(uint8, uint32) ([]byte, error)) (lost, err error) {
+	switch record.Kind {
+	case KindPacket:
+		e := Received{From: record.Member, Frames: record.Frames}
+		digest, err := packetDigest(e)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.server.Receive(e.From, e.Frames); err != nil {
+			return nil, err
+		}
+		r.note(digest, e)
+		r.blames = len(r.server.Blames())
+	case KindEvidence:
+		r.proven = r.proven.With(record.Member)
+		r.blames = len(r.server.Blames())
+	case KindPhase:
+		if record.Phase == Mask {
+			if lost := r.reload(secagg.Set(*record.Set), chunk); lost != nil {
+				return lost, nil
+			}
+		}
+		return nil, r.replayPhase(record)
+	default:
+		return nil, fmt.Errorf("unexpected record")
+	}
+	return nil, nil
+}
+
+// replayPhase ends a phase as the record says and compares the outcome.
+func (r *Round) replayPhase(record Record) error {
+	if record.Phase != r.phase || record.Set == nil {
+		return fmt.Errorf("phase %s ends in phase %s", record.Phase, r.phase)
+	}
+	var set secagg.Set
+	var frames []secagg.Frame
+	switch record.Phase {
+	case Advertise:
+		r.endAdvertise()
+		set = r.server.Advertised()
+	case Share:
+		r.endShare()
+		set = r.server.Shared()
+	case Mask:
+		r.endMask()
+		set, frames = r.server.Survivors(), r.survivors
+	case Agree:
+		r.endAgree()
+		set, frames = r.agreed, r.certificate
+	default:
+		return fmt.Errorf("phase %s has no end on record", record.Phase)
+	}
+	if r.phase != record.Phase+1 || set != secagg.Set(*record.Set) || !sameFrames(frames, record.Frames) {
+		return fmt.Errorf("phase %s ended otherwise than journalled", record.Phase)
+	}
+	return nil
+}
+
+// reload gives the server the stored chunks of those members, judged again by their hashes.
+func (r *Round) reload(members secagg.Set, chunk func(uint8, uint32) ([]byte, error)) error {
+	for _, m := range members.Members() {
+		for i := range r.hashes[m] {
+			data, err := chunk(m, uint32(i))
+			if err != nil {
+				return err
+			}
+			if err := r.server.Chunk(m, uint32(i), data); err != nil {
+				return err
+			}
+		}
+		if err := r.server.MarkWhole(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resume goes on after the last record.
+func (r *Round) resume(chunk func(uint8, uint32) ([]byte, error)) Output {
+	switch r.phase {
+	case Advertise, Share:
+		return r.abort(secagg.ReasonRestart, fmt.Sprintf("the coordinator restarted in phase %s", r.phase), [32]byte{})
+	case Mask:
+		for _, m := range r.server.Eligible().Members() {
+			for i := range r.hashes[m] {
+				if data, err := chunk(m, uint32(i)); err == nil {
+					_ = r.server.Chunk(m, uint32(i), data) // a chunk that was cut off is sent again
+				}
+			}
+			if _, whole := r.server.Have(m); whole {
+				_ = r.server.MarkWhole(m)
+			}
+		}
+	}
+	return r.advance()
+}
+
+// lostSpool aborts because a survivor's vector is gone. The journalled survivors stay the only ones possible once an
+// unmask had arrived.
+func (r *Round) lostSpool(record Record, lost error) Output {
+	out := r.abort(secagg.ReasonStorage, fmt.Sprintf("a survivor's masked vector is lost from the spool: %v", lost), [32]byte{})
+	if r.unmasked {
+		out.Records[0].Abort.Released = record.Set
+	}
+	return out
+}
+
+func hasUnmask(records []Record) bool {
+	for _, record := range records {
+		for _, f := range record.Frames {
+			if record.Kind == KindPacket && f.Type == secagg.TypeUnmask {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func sameFrames(a, b []secagg.Frame) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Type != b[i].Type || a[i].Sender != b[i].Sender ||
+			!bytes.Equal(a[i].Body, b[i].Body) || !bytes.Equal(a[i].Signature, b[i].Signature) {
+			return false
+		}
+	}
+	return true
+}

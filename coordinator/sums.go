@@ -1,0 +1,243 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/koinon-eu/koinon/coordinator/journal"
+	"github.com/koinon-eu/koinon/coordinator/round"
+	"github.com/koinon-eu/koinon/coordinator/spool"
+	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/crypto/update"
+	"github.com/koinon-eu/koinon/models/schedule"
+)
+
+// sumDone is a sum that was taken from the spool.
+type sumDone struct {
+	words []uint64
+	err   error
+}
+
+func (r *run) key(member uint8, number uint32) spool.Key {
+	return spool.Key{Run: r.id, Round: number, Member: member}
+}
+
+// store keeps a chunk that the round has accepted. When it cannot be kept the round ends: the node was told that it
+// is there.
+func (r *run) store(e round.Chunk) (round.Output, error) {
+	out, err := r.round.Step(e)
+	if err != nil {
+		return out, err
+	}
+	r.clock.chunk(len(e.Data))
+	if err := r.c.cfg.Spool.WriteAt(r.key(e.From, r.round.Number()), e.Data, int64(e.Index)*secagg.ChunkSize); err != nil {
+		r.c.cfg.Log.Error("masked vector not stored", "run", runName(r.id), "round", r.last, "error", err)
+		failed, _ := r.round.Step(round.SumFailed{Reason: "a masked vector could not be stored: " + err.Error()})
+		out.Add(failed)
+		return out, fmt.Errorf("chunk is not stored: %w", secagg.ErrUpload)
+	}
+	return out, nil
+}
+
+// startSum adds the survivors' masked vectors outside the goroutine that owns the run.
+func (r *run) startSum(job round.SumJob) {
+	machine, number := r.round, r.round.Number()
+	r.c.live.Add(1)
+	go func() {
+		defer r.c.live.Done()
+		words, err := spool.Sum(r.c.cfg.Spool, r.id, number, job.Survivors.Members(), job.Words, job.Streams, machine.CheckChunk)
+		r.post(event{number: number, sum: &sumDone{words: words, err: err}})
+	}()
+}
+
+// summed moves the model on and publishes. The sum is on the disk before the journal names it.
+func (r *run) summed(done sumDone) (round.Output, error) {
+	if done.err != nil {
+		return r.round.Step(round.SumFailed{Reason: done.err.Error()})
+	}
+	survivors := r.round.Status().Survivors.Len()
+	if err := r.machine.Apply(done.words, survivors); err != nil {
+		reason := fmt.Sprintf("the sum was refused: %v", err)
+		return r.round.Step(round.SumFailed{Reason: reason, Range: errors.Is(err, update.ErrSum) || errors.Is(err, update.ErrLength)})
+	}
+	model, err := r.machine.Digest()
+	if err != nil {
+		return round.Output{}, err
+	}
+	root := secagg.SumRoot(done.words)
+	state := secagg.NextState(r.state, r.round.Sigma(), r.round.H3(), root, model)
+	if err := spool.WriteSum(r.c.cfg.Spool, r.id, r.round.Number(), done.words); err != nil {
+		return r.undo(r.round.Step(round.SumFailed{Reason: "the sum could not be stored: " + err.Error()}))
+	}
+	out, err := r.round.Step(round.Summed{Words: uint32(len(done.words)), SumRoot: root, State: state, Model: model})
+	if err != nil || r.round.Phase() != round.Closed {
+		return r.undo(out, err)
+	}
+	r.state = state
+	return out, nil
+}
+
+// undo brings the machine back to the last closed round.
+func (r *run) undo(out round.Output, err error) (round.Output, error) {
+	return out, errors.Join(err, r.rebuild())
+}
+
+// rebuild makes the machine from the stored sums of the closed rounds, and compares it with the journal.
+func (r *run) rebuild() error {
+	machine, err := schedule.New(r.plan.Plan.Learning())
+	if err != nil {
+		return err
+	}
+	model, err := machine.Digest()
+	if err != nil {
+		return err
+	}
+	r.state = secagg.InitialState(r.plan.Digest, model)
+	for _, c := range r.closed {
+		sum, err := spool.ReadSum(r.c.cfg.Spool, r.id, c.number)
+		if err != nil {
+			return fmt.Errorf("round %d: %w", c.number, err)
+		}
+		if round.Digest(secagg.SumRoot(sum)) != c.SumRoot {
+			return fmt.Errorf("round %d: the stored sum is not the journalled one", c.number)
+		}
+		if err := machine.Apply(sum, secagg.Set(c.Survivors).Len()); err != nil {
+			return fmt.Errorf("round %d: %w", c.number, err)
+		}
+		r.state = c.State
+	}
+	if n := len(r.closed); n > 0 {
+		if model, err = machine.Digest(); err != nil {
+			return err
+		}
+		if round.Digest(model) != r.closed[n-1].Model {
+			return fmt.Errorf("round %d: the model recomputed from the stored sums is not the journalled one", r.closed[n-1].number)
+		}
+	}
+	r.machine = machine
+	return nil
+}
+
+// restore takes up a round that was open when the coordinator stopped (S65).
+func (r *run) restore(ctx context.Context) error {
+	if len(r.pending) == 0 {
+		return nil
+	}
+	spec, sum, err := round.Opening(r.pending[0])
+	if err != nil {
+		return err
+	}
+	roster, err := r.c.book.RosterByDigest(spec.Roster)
+	if err != nil {
+		return err
+	}
+	cfg := r.roundConfig(roster)
+	cfg.Connected = r.c.hub.Connected()
+	words := sum.Layout().Words()
+	machine, out, err := round.Restore(cfg, r.pending, func(member uint8, index uint32) ([]byte, error) {
+		data := make([]byte, secagg.ChunkBytes(words, index))
+		return data, r.c.cfg.Spool.ReadAt(r.key(member, sum.Round), data, int64(index)*secagg.ChunkSize)
+	})
+	if err != nil {
+		return err
+	}
+	r.round, r.pending = machine, nil
+	r.clock.open(r.c.cfg.Now())
+	r.c.cfg.Log.Info("round restored", "run", runName(r.id), "round", sum.Round, "phase", machine.Phase().String())
+	if !machine.Phase().Over() {
+		r.setReason(Running, "")
+	}
+	return r.commit(ctx, out)
+}
+
+// outcome updates what is known of the run's rounds after a record was journalled.
+func (r *run) outcome(record round.Record, written journal.Record) {
+	switch record.Kind {
+	case round.KindOpened:
+		r.mu.Lock()
+		r.view.open(r.round.Sum(), written.Time)
+		r.mu.Unlock()
+	case round.KindClosed:
+		r.closedNow(record, written)
+	case round.KindAborted:
+		r.abortedNow(record, written)
+	}
+}
+
+func (r *run) closedNow(record round.Record, written journal.Record) {
+	hashes := map[uint8][][32]byte{}
+	for _, m := range secagg.Set(record.Close.Survivors).Members() {
+		hashes[m] = r.round.Hashes(m)
+	}
+	r.mu.Lock()
+	for i := range r.closed {
+		r.closed[i].hashes = nil
+	}
+	r.closed = append(r.closed, closedRound{
+		Close: *record.Close, seq: written.Seq, time: written.Time, number: record.Round, hashes: hashes,
+	})
+	var before *closedRound
+	if n := len(r.closed); n > 1 {
+		before = &r.closed[n-2]
+	}
+	r.clock.end(r.c.cfg.Now())
+	r.view.close(record.Round, *record.Close, written.Time)
+	r.view.measured(record.Round, r.clock)
+	r.mu.Unlock()
+	r.failures = 0
+	r.c.setLock(r.plan.Digest, record.Close.Sigma, secagg.Set(record.Close.Survivors))
+	kind := schedule.Kind(record.Close.Kind).String()
+	r.c.metrics.rounds.Inc(kind, "closed")
+	r.clock.observe(r.c.metrics)
+	r.c.cfg.Log.Info("round closed", "run", runName(r.id), "round", record.Round, "step", record.Close.Step, "kind", kind,
+		"survivors", secagg.Set(record.Close.Survivors).Len(), "dropouts", len(record.Close.Lost))
+	if before != nil { // t members have advertised the state after it (S55)
+		r.forget(before.number)
+	}
+}
+
+func (r *run) abortedNow(record round.Record, written journal.Record) {
+	a := *record.Abort
+	r.mu.Lock()
+	r.clock.end(r.c.cfg.Now())
+	r.view.abort(record.Round, a, written.Time)
+	r.view.measured(record.Round, r.clock)
+	r.mu.Unlock()
+	r.noteAbort(a)
+	if a.Code != secagg.ReasonRestart {
+		r.backoff = min(1<<min(r.failures, 10), maxBackoff)
+	}
+	kind := schedule.Kind(a.Kind).String()
+	r.c.metrics.rounds.Inc(kind, "aborted")
+	r.c.cfg.Log.Warn("round aborted", "run", runName(r.id), "round", record.Round, "step", a.Step, "kind", kind, "reason", a.Reason)
+}
+
+// forget deletes the masked vectors of a round; its sum stays.
+func (r *run) forget(number uint32) {
+	if err := r.c.cfg.Spool.RemoveUploads(r.id, number); err != nil {
+		r.c.cfg.Log.Warn("masked vectors not deleted", "run", runName(r.id), "round", number, "error", err)
+	}
+}
+
+// forgetLater deletes the last round's masked vectors when its window for spot checks has passed (S55).
+func (c *Coordinator) forgetLater(r *run) {
+	r.mu.Lock()
+	n := len(r.closed)
+	var last closedRound
+	if n > 0 {
+		last = r.closed[n-1]
+	}
+	r.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	c.live.Go(func() {
+		select {
+		case <-c.ctx.Done():
+		case <-time.After(time.Until(time.Unix(last.time, 0).Add(c.cfg.Window))):
+			r.forget(last.number)
+		}
+	})
+}

@@ -16,8 +16,9 @@ PROGRAMS := ./coordinator/cmd/koinon-coordinator ./node/cmd/koinon-node ./models
 # What two parties recompute must have the same bits on every processor.
 PORTABLE := ./models/aggregate/... ./models/schedule/... ./crypto/update/...
 TOOLS    := .ci/bin/.built
+VAULT    := .ci/bin/vault-test
 
-.PHONY: build test lint generate fuzz demo bench race long portable clean help
+.PHONY: build test lint generate fuzz demo bench race vault-test long portable clean help
 
 build: ## the four programs, into bin/
 	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(PROGRAMS)
@@ -49,6 +50,9 @@ bench: ## every Go benchmark matching BENCH (.)
 race: ## tests of the packages with goroutines of ours, under the race detector
 	.ci/race
 
+vault-test: $(VAULT) ## keys in a real HashiCorp Vault; builds it once (minutes)
+	KOINON_REQUIRE=vault go test -count=1 -run Vault ./crypto/keystore/...
+
 long: ## what takes hours: simulations, soaks, then fuzz
 	KOINON_LONG=1 go test -count=1 -timeout 24h ./...
 	.ci/fuzz $(FUZZTIME)
@@ -61,8 +65,13 @@ $(TOOLS): .ci/go.mod .ci/go.sum
 	go build -C .ci -o bin/ tool
 	@touch $@
 
+# Tests that run meanwhile see the whole program or none.
+$(VAULT): .ci/vault/go.sum $(wildcard .ci/vault/*.go)
+	go build -C .ci/vault -ldflags '-s -w' -o ../bin/vault-test.new .
+	@touch $@.new && mv $@.new $@
+
 clean: ## remove what was built here
 	rm -rf bin .ci/bin
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12

@@ -44,6 +44,7 @@ type actor struct {
 	outgoing  *secagg.Upload   // masked vector whose mask message is not on its way yet
 	uploading bool             // until the coordinator has it whole
 	held      [][]secagg.Frame // packets that came before the answer to the upload, survivors first
+	told      uint32           // the last round that this node has said to be out of
 	cached    answer           // this node's vector for the present step, so that a repeated round need not train again
 }
 
@@ -139,14 +140,33 @@ func (a *actor) packet(ctx context.Context, p link.Packet) {
 		return
 	}
 	if !opens {
-		// Of a round this node is not in. Its result says that there is something to catch up with.
-		if len(p.Frames) > 0 && p.Frames[0].Type == secagg.TypeResult && a.part == nil {
-			a.handle(ctx, catchUp{})
-		}
+		a.outside(ctx, p)
 		return
 	}
 	if err := a.join(ctx, p); err != nil {
 		a.n.refuse(p, err)
+	}
+}
+
+// outside takes a packet of a round this node is not in. A result says that there is something to catch up with. What
+// asks for an answer gets the word that none will come: a node that was started again within the grace would otherwise
+// hold the phase up until its deadline.
+func (a *actor) outside(ctx context.Context, p link.Packet) {
+	if len(p.Frames) == 0 || a.part != nil && a.part.Round() > p.Round {
+		return
+	}
+	switch p.Frames[0].Type {
+	case secagg.TypeResult:
+		if a.part == nil {
+			a.handle(ctx, catchUp{})
+		}
+	case secagg.TypeAdvert, secagg.TypeShare, secagg.TypeSurvivors, secagg.TypeCertificate:
+		if a.told == p.Round {
+			return
+		}
+		a.told = p.Round
+		a.log.Info("not in this round", "round", p.Round)
+		_ = a.n.link.Left(a.run.ID, p.Round, "this node is not in the round; it was started again") // no session: then there is nobody to tell
 	}
 }
 
@@ -289,6 +309,7 @@ func (a *actor) left(err error) {
 	} else {
 		log.Warn("left", "reason", publicReason(err), "err", err)
 		a.n.meters.rounds.Inc("left")
+		a.told = round
 		_ = a.n.link.Left(a.run.ID, round, publicReason(err)) // no session: then there is nobody to tell
 	}
 	if a.n.cfg.Hooks.Left != nil {

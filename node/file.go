@@ -22,6 +22,7 @@ type File struct {
 	Coordinator string            `yaml:"coordinator"` // host:port of the Federation service
 	Data        string            `yaml:"data"`        // the national table: CSV or CSV.gz, opened read-only
 	Identity    string            `yaml:"identity"`    // key reference, default file:keys/identity.pem
+	Vault       keystore.Vault    `yaml:"vault"`       // how to reach the Vault that identity names
 	Policy      string            `yaml:"policy"`      // file of this node's own limits; none: the defaults, nothing unattended
 	Tick        time.Duration     `yaml:"tick"`        // of deadlines, default 1s
 	Heartbeat   time.Duration     `yaml:"heartbeat"`   // default 15s
@@ -87,7 +88,7 @@ func (d Dir) IdentityReference(f File) string {
 
 // Signer opens the identity key as the protocol uses it.
 func (d Dir) Signer(ctx context.Context, f File) (secaggSigner, error) {
-	key, err := keystore.Open(ctx, d.IdentityReference(f), keystore.Options{})
+	key, err := keystore.Open(ctx, d.IdentityReference(f), keystore.Options{Vault: f.Vault})
 	if err != nil {
 		return nil, fmt.Errorf("identity key: %w", err)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrReference means that a key reference has no known form.
-var ErrReference = errors.New("key reference must be file:PATH or vault:MOUNT/KEY")
+var ErrReference = errors.New("key reference must be file:PATH or vault:MOUNT/KEY[@VERSION]")
 
 // Options says how to reach the stores that references may name.
 // The zero value serves file: references, and Vault by its usual environment
@@ -51,8 +51,7 @@ func split(reference string) (scheme, rest string, err error) {
 	case "file":
 		return scheme, rest, nil
 	case "vault":
-		mount, name, ok := strings.Cut(rest, "/")
-		if !ok || mount == "" || name == "" || strings.ContainsAny(rest, "?#% ") || strings.Contains(rest, "..") {
+		if _, ok := parseTransitPath(rest); !ok {
 			return "", "", fmt.Errorf("%q: %w", reference, ErrReference)
 		}
 		return scheme, rest, nil

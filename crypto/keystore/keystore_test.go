@@ -116,6 +116,13 @@ func TestOpenRefuses(t *testing.T) {
 		"other scheme":   {"pkcs11:token", "file:PATH"},
 		"no transit key": {"vault:transit", "vault:MOUNT/KEY"},
 		"climbing path":  {"vault:transit/../sys", "vault:MOUNT/KEY"},
+		"absolute path":  {"vault:/transit/x", "vault:MOUNT/KEY"},
+		"empty segment":  {"vault:transit//x", "vault:MOUNT/KEY"},
+		"no key":         {"vault:transit/@1", "vault:MOUNT/KEY"},
+		"version 0":      {"vault:transit/x@0", "vault:MOUNT/KEY"},
+		"version 01":     {"vault:transit/x@01", "vault:MOUNT/KEY"},
+		"no version":     {"vault:transit/x@", "vault:MOUNT/KEY"},
+		"huge version":   {"vault:transit/x@4294967296", "vault:MOUNT/KEY"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -129,6 +136,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	require.NoError(t, keystore.Check("file:x"))
 	require.NoError(t, keystore.Check("vault:transit/x"))
+	require.NoError(t, keystore.Check("vault:national/transit/x@2"))
 	require.ErrorIs(t, keystore.Check("x"), keystore.ErrReference)
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,10 +26,10 @@ import (
 // Vault says how to reach a HashiCorp Vault. A zero field leaves the choice to
 // Vault's own environment variables.
 type Vault struct {
-	Address   string // https://vault.example:8200; VAULT_ADDR
-	TokenFile string // file of mode 0600 with the token; VAULT_TOKEN
-	CA        string // PEM file with the CA of Vault's certificate; VAULT_CACERT
-	Namespace string // VAULT_NAMESPACE
+	Address   string `yaml:"address,omitempty"`    // https://vault.example:8200; VAULT_ADDR
+	TokenFile string `yaml:"token_file,omitempty"` // file of mode 0600 with the token, read again when it is refused; VAULT_TOKEN
+	CA        string `yaml:"ca,omitempty"`         // PEM file with the CA of Vault's certificate; VAULT_CACERT
+	Namespace string `yaml:"namespace,omitempty"`  // VAULT_NAMESPACE
 }
 
 // vaultTimeout bounds one request to Vault, its retries included.
@@ -36,20 +38,48 @@ const vaultTimeout = 30 * time.Second
 // transit signs inside Vault.
 type transit struct {
 	client      *api.Client
+	tokenFile   string // empty: the token is fixed
+	reference   string
 	mount, name string
-	version     int // pinned: a rotation does not change the public key under a running service
+	version     int // fixed at opening: a rotation does not change the public key under a running service
 	public      crypto.PublicKey
 }
 
-// openTransit reads the public key of MOUNT/KEY; the mount may itself contain
-// slashes, the key may not.
+// transitPath is what stands behind "vault:". The mount may itself contain
+// slashes, the key may not; version 0 is the newest.
+type transitPath struct {
+	mount, key string
+	version    int
+}
+
+// parseTransitPath reads MOUNT/KEY or MOUNT/KEY@VERSION. Vault's key names
+// have no "@".
+func parseTransitPath(text string) (p transitPath, ok bool) {
+	path, version, pinned := strings.Cut(text, "@")
+	cut := strings.LastIndex(path, "/")
+	if cut < 1 || cut == len(path)-1 || path[0] == '/' || strings.Contains(path, "//") ||
+		strings.Contains(path, "..") || strings.ContainsAny(path, "?#% ") {
+		return p, false
+	}
+	p = transitPath{mount: path[:cut], key: path[cut+1:]}
+	if pinned {
+		number, err := strconv.ParseUint(version, 10, 30)
+		if err != nil || number == 0 || strconv.FormatUint(number, 10) != version {
+			return p, false
+		}
+		p.version = int(number)
+	}
+	return p, true
+}
+
+// openTransit reads the public key that path names.
 func openTransit(ctx context.Context, path string, cfg Vault) (crypto.Signer, error) {
+	p, _ := parseTransitPath(path) // split has checked it
 	client, err := newVault(cfg)
 	if err != nil {
 		return nil, err
 	}
-	cut := strings.LastIndex(path, "/")
-	t := &transit{client: client, mount: path[:cut], name: path[cut+1:]}
+	t := &transit{client: client, tokenFile: cfg.TokenFile, reference: "vault:" + path, mount: p.mount, name: p.key}
 	ctx, cancel := context.WithTimeout(ctx, vaultTimeout)
 	defer cancel()
 	secret, err := client.Logical().ReadWithContext(ctx, t.mount+"/keys/"+t.name)
@@ -57,9 +87,9 @@ func openTransit(ctx context.Context, path string, cfg Vault) (crypto.Signer, er
 		return nil, t.explain("read", err)
 	}
 	if secret == nil {
-		return nil, fmt.Errorf("%s: no such transit key", t)
+		return nil, fmt.Errorf("%s: no such transit mount or key", t)
 	}
-	t.version, t.public, err = parseTransitKey(secret.Data)
+	t.version, t.public, err = parseTransitKey(secret.Data, p.version)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t, err)
 	}
@@ -88,12 +118,11 @@ func newVault(cfg Vault) (*api.Client, error) {
 		client.SetNamespace(cfg.Namespace)
 	}
 	if cfg.TokenFile != "" {
-		token, err := ReadSecret(cfg.TokenFile)
+		token, err := readToken(cfg.TokenFile)
 		if err != nil {
 			return nil, err
 		}
-		defer clear(token)
-		client.SetToken(strings.TrimSpace(string(token)))
+		client.SetToken(token)
 	}
 	if client.Token() == "" {
 		return nil, errors.New("vault: no token: name a token file or set VAULT_TOKEN")
@@ -101,24 +130,45 @@ func newVault(cfg Vault) (*api.Client, error) {
 	return client, nil
 }
 
-// parseTransitKey takes the newest version of a transit key from Vault's answer.
-func parseTransitKey(data map[string]any) (int, crypto.PublicKey, error) {
+func readToken(path string) (string, error) {
+	text, err := ReadSecret(path)
+	if err != nil {
+		return "", fmt.Errorf("vault token: %w", err)
+	}
+	defer clear(text)
+	words := strings.Fields(string(text))
+	if len(words) != 1 {
+		return "", fmt.Errorf("vault token %s holds %d words, want one", path, len(words))
+	}
+	return words[0], nil
+}
+
+// parseTransitKey takes one version of a transit key from Vault's answer:
+// the newest if version is 0.
+func parseTransitKey(data map[string]any, version int) (int, crypto.PublicKey, error) {
 	number, ok := data["latest_version"].(json.Number)
 	if !ok {
 		return 0, nil, errors.New("answer has no latest_version")
 	}
-	version, err := number.Int64()
-	if err != nil || version < 1 || version > 1<<30 {
+	latest, err := number.Int64()
+	if err != nil || latest < 1 || latest > 1<<30 {
 		return 0, nil, fmt.Errorf("answer has latest_version %q", number)
 	}
+	if version == 0 {
+		version = int(latest)
+	}
 	keys, _ := data["keys"].(map[string]any)
-	entry, _ := keys[number.String()].(map[string]any)
+	value, ok := keys[strconv.Itoa(version)]
+	if !ok {
+		return 0, nil, fmt.Errorf("key has no version %d: the newest is %d, and older ones may be archived", version, latest)
+	}
+	entry, _ := value.(map[string]any) // of a symmetric key it is a time
 	text, _ := entry["public_key"].(string)
 	if text == "" {
-		return 0, nil, errors.New("key has no public part: an asymmetric transit key is needed")
+		return 0, nil, errors.New("key has no public part: an asymmetric transit key without derivation is needed")
 	}
 	public, err := transitPublic(fmt.Sprint(data["type"]), text)
-	return int(version), public, err
+	return version, public, err
 }
 
 // transitPublic decodes a public key as Vault writes it: PEM for EC, the bare
@@ -154,21 +204,13 @@ func (t *transit) Public() crypto.PublicKey { return t.public }
 // answer is checked against the public key, so that a wrong answer cannot
 // travel on as a signature.
 func (t *transit) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	request := map[string]any{"input": base64.StdEncoding.EncodeToString(digest), "key_version": t.version}
-	ec, isEC := t.public.(*ecdsa.PublicKey)
-	switch {
-	case isEC && opts.HashFunc() == crypto.SHA256 && len(digest) == sha256.Size:
-		request["prehashed"] = true
-		request["hash_algorithm"] = "sha2-256"
-		request["marshaling_algorithm"] = "asn1"
-	case isEC:
-		return nil, fmt.Errorf("%s: an EC P-256 key signs a SHA-256 digest", t)
-	case opts.HashFunc() != 0:
-		return nil, fmt.Errorf("%s: an Ed25519 key signs the message, not a digest", t)
+	request, err := t.request(digest, opts)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t, err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), vaultTimeout)
 	defer cancel()
-	secret, err := t.client.Logical().WriteWithContext(ctx, t.mount+"/sign/"+t.name, request)
+	secret, err := t.write(ctx, t.mount+"/sign/"+t.name, request)
 	if err != nil {
 		return nil, t.explain("sign", err)
 	}
@@ -176,13 +218,56 @@ func (t *transit) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]by
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t, err)
 	}
-	if isEC && !ecdsa.VerifyASN1(ec, digest, sig) {
-		return nil, fmt.Errorf("%s: answered with a signature that does not verify", t)
-	}
-	if ed, ok := t.public.(ed25519.PublicKey); ok && !ed25519.Verify(ed, digest, sig) {
+	if !t.verifies(digest, sig) {
 		return nil, fmt.Errorf("%s: answered with a signature that does not verify", t)
 	}
 	return sig, nil
+}
+
+// request is what Vault is asked to sign. Options that would make another
+// signature than it makes are refused.
+func (t *transit) request(digest []byte, opts crypto.SignerOpts) (map[string]any, error) {
+	request := map[string]any{"input": base64.StdEncoding.EncodeToString(digest), "key_version": t.version}
+	if _, ok := t.public.(*ecdsa.PublicKey); ok {
+		if opts.HashFunc() != crypto.SHA256 || len(digest) != sha256.Size {
+			return nil, errors.New("an EC P-256 key signs a SHA-256 digest")
+		}
+		request["prehashed"] = true
+		request["hash_algorithm"] = "sha2-256"
+		request["marshaling_algorithm"] = "asn1"
+		return request, nil
+	}
+	if ed, ok := opts.(*ed25519.Options); ok && ed.Context != "" || opts.HashFunc() != 0 {
+		return nil, errors.New("an Ed25519 key signs the bare message, no digest and no context")
+	}
+	return request, nil
+}
+
+func (t *transit) verifies(digest, sig []byte) bool {
+	switch public := t.public.(type) {
+	case *ecdsa.PublicKey:
+		return ecdsa.VerifyASN1(public, digest, sig)
+	case ed25519.PublicKey:
+		return ed25519.Verify(public, digest, sig)
+	}
+	return false
+}
+
+// write sends one request. A token ends long before a service does; whoever
+// renews it (Vault Agent, a timer) replaces the file, so a refused token is
+// read again and tried once more if it is another one.
+func (t *transit) write(ctx context.Context, path string, data map[string]any) (*api.Secret, error) {
+	secret, err := t.client.Logical().WriteWithContext(ctx, path, data)
+	var answer *api.ResponseError
+	if t.tokenFile == "" || !errors.As(err, &answer) || answer.StatusCode != http.StatusForbidden {
+		return secret, err
+	}
+	token, fileErr := readToken(t.tokenFile)
+	if fileErr != nil || token == t.client.Token() {
+		return secret, err
+	}
+	t.client.SetToken(token)
+	return t.client.Logical().WriteWithContext(ctx, path, data)
 }
 
 // parseTransitSignature reads "vault:vN:BASE64".
@@ -206,10 +291,14 @@ func parseTransitSignature(secret *api.Secret) ([]byte, error) {
 // token is part of no Vault error.
 func (t *transit) explain(action string, err error) error {
 	var answer *api.ResponseError
-	if !errors.As(err, &answer) {
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("%s %s: the certificate of vault at %s is not trusted: name its CA: %w", action, t, t.client.Address(), untrusted.Err)
+	case !errors.As(err, &answer):
 		return fmt.Errorf("%s %s: vault at %s does not answer: %w", action, t, t.client.Address(), err)
 	}
-	reason := strings.Join(answer.Errors, "; ")
+	reason := oneLine(strings.Join(answer.Errors, "; "))
 	switch answer.StatusCode {
 	case http.StatusServiceUnavailable:
 		reason = "vault is sealed or in maintenance"
@@ -223,8 +312,20 @@ func (t *transit) explain(action string, err error) error {
 	return fmt.Errorf("%s %s: status %d: %s", action, t, answer.StatusCode, reason)
 }
 
+// oneLine undoes the bulleted list that Vault makes of even one error, and
+// cuts what is no message of Vault's, such as a proxy's page.
+func oneLine(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	text = strings.TrimPrefix(text, "1 error occurred: * ")
+	const longest = 300
+	if len(text) > longest {
+		text = strings.ToValidUTF8(text[:longest], "") + "…"
+	}
+	return text
+}
+
 // String names the reference only.
-func (t *transit) String() string { return "vault:" + t.mount + "/" + t.name }
+func (t *transit) String() string { return t.reference }
 
 // Format keeps %+v and %#v from reaching the client and its token.
 func (t *transit) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }

@@ -28,6 +28,7 @@ const (
 	identityFile = "keys/identity.key"
 	releaseFile  = "keys/release.key"
 	releasePub   = "keys/release.pub"
+	trustName    = "trust.yaml" // for engineers
 	journalFile  = "journal.db"
 	spoolDir     = "spool"
 	artifactsDir = "artifacts"
@@ -41,6 +42,7 @@ type config struct {
 	Listen     listen            `yaml:"listen"`
 	Reach      reach             `yaml:"reach"`
 	Keys       keys              `yaml:"keys"`
+	Vault      keystore.Vault    `yaml:"vault,omitempty"` // how to reach the Vault that keys name
 	Admins     []adminEntry      `yaml:"admins"`
 	Rounds     rounds            `yaml:"rounds"`
 	Log        service.LogConfig `yaml:"log"`
@@ -61,7 +63,7 @@ type reach struct {
 	Web        string `yaml:"web"`        // https://host[:port]
 }
 
-// keys are references: file:PATH or vault:MOUNT/KEY.
+// keys are references: file:PATH or vault:MOUNT/KEY[@VERSION].
 type keys struct {
 	Identity string `yaml:"identity"`
 	Release  string `yaml:"release"`

@@ -79,6 +79,9 @@ func (c *initCommand) Run(ctx context.Context, std cli.Streams) error {
 			return err
 		}
 	}
+	if err := writeTrust(c.Dir, conf); err != nil {
+		return err
+	}
 	text, err := yaml.Marshal(conf)
 	if err != nil {
 		return err
@@ -161,12 +164,12 @@ func (c *initCommand) report(std cli.Streams, conf *config, fingerprint identity
 			"federation": conf.Federation, "dir": c.Dir, "fingerprint": fingerprint.String(), "reach": map[string]string{
 				"federation": conf.Reach.Federation, "enrolment": conf.Reach.Enrolment, "web": conf.Reach.Web,
 			},
-			"release_key": filepath.Join(c.Dir, releasePub), "ca": filepath.Join(c.Dir, rootFile),
+			"release_key": filepath.Join(c.Dir, releasePub), "trust": filepath.Join(c.Dir, trustName), "ca": filepath.Join(c.Dir, rootFile),
 		})
 	}
 	fmt.Fprintf(std.Out, "Federation %s is made in %s.\n", conf.Federation, c.Dir)
 	fmt.Fprintf(std.Out, "  authority    %s\n  fingerprint  %s\n", filepath.Join(c.Dir, rootFile), fingerprint)
-	fmt.Fprintf(std.Out, "  release key  %s (give it to engineers over another channel than the web site)\n", filepath.Join(c.Dir, releasePub))
+	fmt.Fprintf(std.Out, "  trust file   %s (give it to engineers over another channel than the web site)\n", filepath.Join(c.Dir, trustName))
 	for _, a := range conf.Admins {
 		fmt.Fprintf(std.Out, "  admin        %s (%s): move %s to this person's machine\n", a.Name, a.Role, filepath.Join(c.Dir, adminsDir, a.Name))
 	}

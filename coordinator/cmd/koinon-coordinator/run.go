@@ -177,8 +177,11 @@ func (c *showRunCommand) Run(ctx context.Context, std cli.Streams) error {
 			for i, name := range r.Dropouts {
 				lost = append(lost, name+" ("+r.LostIn[i]+")")
 			}
-			table.Row(r.Round, r.Step, r.Kind, outcome, len(r.Survivors), orDash(strings.Join(lost, " ")),
-				fmt.Sprintf("%.2f s", float64(r.Milliseconds)/1000), cli.Bytes(int64(r.Bytes)))
+			var took, traffic any // not known of rounds before a restart
+			if r.Bytes > 0 {
+				took, traffic = fmt.Sprintf("%.2f s", float64(r.Milliseconds)/1000), cli.Bytes(int64(r.Bytes))
+			}
+			table.Row(r.Round, r.Step, r.Kind, outcome, len(r.Survivors), orDash(strings.Join(lost, " ")), took, traffic)
 		}
 		return table.Print(std.Out)
 	})

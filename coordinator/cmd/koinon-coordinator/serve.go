@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -66,11 +67,11 @@ func (c *serveCommand) assemble(ctx context.Context, conf *config, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	identityKey, err := keystore.Open(ctx, reference(c.Dir, conf.Keys.Identity), keystore.Options{})
+	identityKey, err := keystore.Open(ctx, reference(c.Dir, conf.Keys.Identity), keystore.Options{Vault: conf.Vault})
 	if err != nil {
 		return nil, err
 	}
-	releaseKey, err := keystore.Open(ctx, reference(c.Dir, conf.Keys.Release), keystore.Options{})
+	releaseKey, err := c.releaseKey(ctx, conf)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func (c *serveCommand) assemble(ctx context.Context, conf *config, log *slog.Log
 	return &assembled{health: health, cfg: coordinator.Config{
 		Federation: conf.Federation, Authority: authority, Source: source,
 		Trust:    &identity.Trust{Federation: conf.Federation, Root: authority.Root()},
-		Identity: identityKey, Release: crypto.Signer(releaseKey), People: people,
+		Identity: identityKey, Release: releaseKey, People: people,
 		Address: conf.Reach.Federation, Enrolment: conf.Reach.Enrolment, Web: conf.Reach.Web,
 		Journal: records, Spool: store, Releases: filepath.Join(c.Dir, artifactsDir),
 		Tick: time.Duration(conf.Rounds.Tick), Grace: conf.Rounds.Grace, FullCohort: conf.Rounds.FullCohort,
@@ -99,6 +100,28 @@ func (c *serveCommand) assemble(ctx context.Context, conf *config, log *slog.Log
 		CertificateLife: time.Duration(conf.Rounds.CertificateLife), Version: version, Log: log,
 		Metrics: service.NewMetrics("koinon-coordinator", version), Health: health,
 	}}, nil
+}
+
+// releaseKey opens the key that signs releases, and refuses one that engineers were not told to trust.
+func (c *serveCommand) releaseKey(ctx context.Context, conf *config) (crypto.Signer, error) {
+	key, err := keystore.Open(ctx, reference(c.Dir, conf.Keys.Release), keystore.Options{Vault: conf.Vault})
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(c.Dir, releasePub)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	known, err := keystore.ParsePublic(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if same, ok := known.(interface{ Equal(crypto.PublicKey) bool }); !ok || !same.Equal(key.Public()) {
+		return nil, cli.Hint(fmt.Errorf("release key %s is not the one in %s", conf.Keys.Release, path),
+			"engineers trust the key in that file: name its version (vault:MOUNT/KEY@VERSION), or give engineers the new key and replace the file")
+	}
+	return key, nil
 }
 
 // certificate loads the server's certificate, made anew when it is old or its hosts have changed.

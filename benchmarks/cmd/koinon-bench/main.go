@@ -1,0 +1,21 @@
+// Command koinon-bench reproduces our figures for everyone who doubts them:
+// on any table, without an account, a network or a federation.
+package main
+
+import "github.com/koinon-eu/koinon/deploy/cli"
+
+// version is set by the linker.
+var version = "dev"
+
+// grammar is one field a command; each command lives in a file of its name.
+type grammar struct {
+	Run     runCommand     `cmd:"" help:"Run a whole federation on a table: each node alone, federated, pooled."`
+	Metrics metricsCommand `cmd:"" help:"Compute every figure of a report for a file of scores."`
+	Demo    demoCommand    `cmd:"" help:"A whole federation of five states on this machine, from enrolment to a signed model."`
+}
+
+const description = "Measures models: figures for anyone's scores, and whole federations on a table."
+
+func main() {
+	cli.Main("koinon-bench", version, &grammar{}, cli.Description(description))
+}

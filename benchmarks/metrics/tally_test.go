@@ -36,7 +36,7 @@ func tally(t *testing.T, s TallySchema, words []int64) *Tally {
 	return parsed
 }
 
-// TestTallySums: tallies of nodes add up to the tally of the pooled rows.
+// TestTallySums: tallies of nodes add up to the tally of the pooled rows (S52).
 func TestTallySums(t *testing.T) {
 	scores, labels, groups := rare(1, 3000)
 	whole, err := schema.Count(scores, labels, groups)

@@ -115,3 +115,16 @@ type Step struct {
 	MinRows  uint32
 	Round    int // training round, from 1; 0 for other kinds
 }
+
+// Number counts the step among those of its kind, from 1. It is the step's
+// place in the plan, for which one survivor set is ever released (S33): unlike
+// the ordinal it does not shift when the statistics take fewer sums.
+func (s Step) Number() uint32 {
+	switch s.Kind {
+	case Train:
+		return uint32(s.Round)
+	case Evaluate:
+		return 1
+	}
+	return s.Ordinal
+}

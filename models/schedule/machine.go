@@ -236,13 +236,15 @@ func (m *Machine) refine(ints []int64) error {
 	return m.begin(encoder)
 }
 
-// begin sets the encoder, the initial parameters (S59) and a fresh optimiser.
+// begin sets the encoder, the initial parameters (S59) and a fresh optimiser. The last parameter of every
+// architecture is the output's bias; it starts at the base rate that the statistics found.
 func (m *Machine) begin(encoder *feature.Encoder) error {
 	shape := arch.Shape{Numbers: encoder.Numbers(), Cards: encoder.Categories()}
 	params, err := m.cfg.Architecture.InitialParameters(shape, m.cfg.Seed)
 	if err != nil {
 		return err
 	}
+	params[len(params)-1] = baseLogit(encoder.Rows, encoder.Positives)
 	optimizer, err := aggregate.New(aggregate.Problem{
 		Spec: m.cfg.Algorithm, L2: m.cfg.Architecture.L2, Decayed: m.cfg.Architecture.Decayed(shape),
 	})

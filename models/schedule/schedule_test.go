@@ -267,9 +267,9 @@ func TestConfigDigestAndDefaults(t *testing.T) {
 // golden pins the state after a whole plan: it must be equal on amd64 v1 and v3 and on
 // arm64 (S61). Change a digest only with a reason in the commit message.
 var golden = []struct{ kind, algorithm, digest string }{
-	{arch.Logistic, aggregate.FedAdam, "8b6f444c05bd3c27825af05bd5d39367a892c5cb38eb268d7f67a7da6e7ce8c5"},
-	{arch.Logistic, aggregate.Newton, "ff580ac7bec2e5fa620feb42cba09900bdfed9c8d7a0c098741d92fec38dca2c"},
-	{arch.MLP, aggregate.FedAvgM, "894f4efabda94420630bad2a574009145c2b20d4a88b0a5ac11cc966e8e946c1"},
+	{arch.Logistic, aggregate.FedAdam, "206727337064cb015a406610e6a9e26726ddb50526b3430d2352dd8b2bfc10b6"},
+	{arch.Logistic, aggregate.Newton, "252af19211053df112f2d3e06ecb14002ffcbaafa341fa01e7b3b894a3558e14"},
+	{arch.MLP, aggregate.FedAvgM, "ee6b7c3861b65f981f66f6481a721855588f1cc72a8f2606e5a89e446fbb154f"},
 }
 
 func TestGolden(t *testing.T) {

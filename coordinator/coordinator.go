@@ -42,8 +42,8 @@ type Coordinator struct {
 	mu      sync.Mutex
 	runs    map[[16]byte]*run
 	order   [][16]byte
-	locks   map[federation.Digest]map[[32]byte]secagg.Set // by plan and σ (S33)
-	changed chan struct{}                                 // closed and replaced at each change, see Watch
+	locks   map[[32]byte]secagg.Set // by place τ (S33)
+	changed chan struct{}           // closed and replaced at each change, see Watch
 }
 
 // New rebuilds a coordinator from its journal, whose chain it verifies. Nothing runs before Serve.
@@ -52,7 +52,7 @@ func New(ctx context.Context, cfg Config) (*Coordinator, error) {
 		return nil, err
 	}
 	c := &Coordinator{
-		cfg: cfg, hub: rpc.NewHub(), runs: map[[16]byte]*run{}, locks: map[federation.Digest]map[[32]byte]secagg.Set{},
+		cfg: cfg, hub: rpc.NewHub(), runs: map[[16]byte]*run{}, locks: map[[32]byte]secagg.Set{},
 		wake: make(chan struct{}, 1), changed: make(chan struct{}), metrics: newFigures(cfg.Metrics),
 	}
 	c.id = federation.FederationID(cfg.Federation, identity.FingerprintOf(cfg.Authority.Root()))
@@ -73,6 +73,9 @@ func New(ctx context.Context, cfg Config) (*Coordinator, error) {
 		if id, err := parseRun(r.Run); err == nil && c.runs[id] != nil {
 			c.runs[id].view.Release = r.Name
 		}
+	}
+	if err := c.withhold(); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
+	"errors"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
 	"github.com/koinon-eu/koinon/coordinator/journal"
+	"github.com/koinon-eu/koinon/coordinator/spool"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/models/registry"
 	"github.com/koinon-eu/koinon/models/release"
@@ -71,6 +74,10 @@ func TestWholeRun(t *testing.T) {
 		require.Empty(t, f.left)
 		require.Empty(t, f.refused)
 	}
+	for _, round := range r.Rounds { // S55: only the last round's masked vectors are still there
+		_, err := w.spool.Size(spool.Key{Run: r.ID, Round: round.Number, Member: 1})
+		require.Equal(t, round.Number != 6, errors.Is(err, spool.ErrMissing), "round %d: %v", round.Number, err)
+	}
 	require.Equal(t, "document-risk-1", r.Release)
 	w.releases(r)
 }
@@ -122,6 +129,29 @@ func (w *world) releases(r coordinator.Run) {
 	list, err = ben.Releases(t.Context(), &pb.ReleasesRequest{})
 	require.NoError(t, err)
 	require.Equal(t, "revoked", list.Releases[0].State)
+	w.withheld(r.Release, client, server.URL, policy)
+
+	// Neither a restart nor a lost index gives it out again.
+	require.NoError(t, os.Remove(filepath.Join(w.c.Store().Root(), registry.IndexFile)))
+	w.restart()
+	site, err = w.c.Site()
+	require.NoError(t, err)
+	again := httptest.NewTLSServer(site)
+	defer again.Close()
+	w.withheld(r.Release, client, again.URL, policy)
+}
+
+// withheld holds the site to a revocation.
+func (w *world) withheld(name string, client *registry.Client, url string, policy release.Policy) {
+	_, err := client.Pull(w.t.Context(), url+"/releases/"+name, policy)
+	var revoked *registry.RevokedError
+	require.ErrorAs(w.t, err, &revoked)
+	require.Equal(w.t, "withdraw", revoked.Mode)
+	require.ErrorContains(w.t, err, name+" is revoked (withdraw, ")
+	require.ErrorContains(w.t, err, "calibration drifted")
+	index, err := client.List(w.t.Context(), url)
+	require.NoError(w.t, err)
+	require.Equal(w.t, "calibration drifted", index.Releases[0].Revoked.Reason)
 }
 
 // A candidate that fails a gate is drawn up, kept back with the reason, and cannot be approved.
@@ -355,6 +385,115 @@ func TestStepRepeatedWithSameSurvivors(t *testing.T) {
 	require.Equal(t, r.Rounds[0].Step, r.Rounds[1].Step)
 	require.Equal(t, 5, r.Rounds[1].Survivors.Len())
 	w.agree(p, r)
+}
+
+// S33, S72: DE signs two agreements, and the step that was released with it is lost. It is repeated without DE, whose
+// guilt every node checks itself; DE takes no part in the rest of the run.
+func TestReleasedStepRepeatedWithoutTheGuilty(t *testing.T) {
+	w := newWorld(t, func(cfg *coordinator.Config) { cfg.FullCohort = 2 })
+	p := plan(t, "unmask: 100", "unmask: 10")
+	for _, name := range names {
+		w.enrol(name)
+	}
+	guilty := w.members["DE"]
+	guilty.also = func(sent []secagg.Frame) []secagg.Frame {
+		if sent[0].Type != secagg.TypeAgree {
+			return nil
+		}
+		body := append([]byte(nil), sent[0].Body...)
+		body[len(body)-1] ^= 1
+		return []secagg.Frame{guilty.forge(sent[0], body)}
+	}
+	var silent atomic.Bool
+	silent.Store(true)
+	for _, name := range []string{"PL", "PT"} {
+		w.members[name].before = func(mt secagg.Type) bool { return mt != secagg.TypeUnmask || !silent.Load() }
+	}
+	body, err := p.Encode()
+	require.NoError(t, err)
+	_, err = w.admin("anna").SubmitPlan(t.Context(), &pb.SubmitPlanRequest{Plan: body})
+	require.NoError(t, err)
+	for _, name := range names {
+		w.members[name].approve(p)
+		w.members[name].connect()
+	}
+	w.until(p, "the first round is aborted", func(r coordinator.Run) bool {
+		return len(r.Rounds) > 0 && strings.HasPrefix(r.Rounds[0].Outcome, "aborted")
+	})
+	silent.Store(false)
+	w.restart()
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	require.Equal(t, r.Rounds[0].Step, r.Rounds[1].Step)
+	for _, round := range r.Rounds[1:] {
+		require.Equal(t, secagg.SetOf(2, 3, 4, 5), round.Survivors, "%d: %s", round.Number, round.Outcome)
+	}
+}
+
+// S34: a second run of the plan repeats each step with the survivors of the first, the training rounds too, although
+// their state and model differ by then; steps that were not released are free.
+func TestSecondRunRepeatsSurvivors(t *testing.T) {
+	w := newWorld(t, func(cfg *coordinator.Config) { cfg.FullCohort = 2 })
+	p := plan(t, "advertise: 100", "advertise: 1000")
+	var specs, masks atomic.Int32
+	var hold atomic.Bool
+	hold.Store(true)
+	for _, name := range names {
+		w.enrol(name)
+	}
+	victim := w.members["IT"]
+	victim.before = func(mt secagg.Type) bool {
+		if hold.Load() && mt == secagg.TypeMask && masks.Add(1) == 3 { // in the first training round
+			victim.vanish()
+			return false
+		}
+		return true
+	}
+	w.members["DE"].before = func(mt secagg.Type) bool { return !hold.Load() || mt != secagg.TypeSpec || specs.Add(1) <= 3 }
+	body, err := p.Encode()
+	require.NoError(t, err)
+	anna := w.admin("anna")
+	_, err = anna.SubmitPlan(t.Context(), &pb.SubmitPlanRequest{Plan: body})
+	require.NoError(t, err)
+	for _, name := range names {
+		w.members[name].approve(p)
+		w.members[name].connect()
+	}
+	first := w.until(p, "the first training round is closed without IT", func(r coordinator.Run) bool {
+		return len(r.Rounds) >= 4 && r.Rounds[2].Outcome == "closed"
+	})
+	require.Equal(t, 4, first.Rounds[2].Survivors.Len())
+	_, err = anna.StopRun(t.Context(), &pb.StopRunRequest{Run: first.ID[:], Reason: "again"})
+	require.NoError(t, err)
+	require.Equal(t, coordinator.Stopped, w.wait(p).State)
+
+	for _, name := range names {
+		f := w.members[name]
+		f.kill()
+		f.machine, f.applied, f.joined, f.closed = nil, 0, 0, 0
+	}
+	hold.Store(false)
+	w.restart() // what was released is known from the journal
+	for _, name := range names {
+		w.members[name].connect()
+	}
+	_, err = w.admin("anna").StartRun(t.Context(), &pb.StartRunRequest{Plan: first.Plan[:]})
+	require.NoError(t, err)
+	second := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, second.State, second.Reason)
+	require.NotEqual(t, first.ID, second.ID)
+	for i, round := range second.Rounds {
+		want := 5
+		if i == 2 {
+			want = 4
+			require.False(t, round.Survivors.Has(victim.index))
+		}
+		require.Equal(t, want, round.Survivors.Len(), "round %d: %s", round.Number, round.Outcome)
+	}
+	w.agree(p, second)
+	for _, f := range w.members {
+		require.NotContains(t, f.left, secagg.ErrStepReleased.Error())
+	}
 }
 
 func TestRunStartedStoppedAndFailed(t *testing.T) {

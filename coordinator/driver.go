@@ -32,7 +32,7 @@ func (c *Coordinator) of(member uint8, id [16]byte) (*run, error) {
 	}
 	roster, _ := c.book.Roster()
 	if set, err := r.plan.Plan.Set(roster); err != nil || !set.Has(member) {
-		return nil, fmt.Errorf("run %s: member %d is not in its cohort: %w", runName(id), member, admin.ErrForbidden)
+		return nil, admin.Errorf(admin.ErrForbidden, "run %s: member %d is not in its cohort", runName(id), member)
 	}
 	return r, nil
 }
@@ -111,8 +111,12 @@ func (c *Coordinator) Whole(ctx context.Context, member uint8, at rpc.Vector) er
 		return err
 	}
 	if err := c.cfg.Spool.Sync(r.key(member, at.Round)); err != nil {
+		// A round that ended meanwhile, for instance because an admin stopped the run, has deleted its vectors.
+		failed := round.SumFailed{Reason: "a masked vector could not be made durable"}
+		if _, over := r.ask(ctx, event{Event: failed, number: at.Round}); over != nil {
+			return over
+		}
 		c.cfg.Log.Error("masked vector not synced", "run", runName(r.id), "round", at.Round, "error", err)
-		r.post(event{Event: round.SumFailed{Reason: "a masked vector could not be made durable"}, number: at.Round})
 		return fmt.Errorf("vector is not stored: %w", secagg.ErrUpload)
 	}
 	_, err = r.ask(ctx, event{Event: round.Whole{From: member}, number: at.Round})
@@ -315,11 +319,11 @@ func (c *Coordinator) StartRun(ctx context.Context, by string, plan federation.D
 	c.starting.Lock()
 	defer c.starting.Unlock()
 	if id, state, ok := c.RunOf(plan); ok && state != Stopped && state != Failed {
-		return id, fmt.Errorf("plan %s has run %s already, which is %s: %w", p.Plan.Name, runName(id), state, admin.ErrExists)
+		return id, admin.Errorf(admin.ErrExists, "plan %s has run %s already, which is %s", p.Plan.Name, runName(id), state)
 	}
 	n := len(p.Plan.Cohort.Members)
 	if approved, t := p.Approved().Len(), secagg.Threshold(n); approved < t {
-		return [16]byte{}, fmt.Errorf("plan %s: %d of %d members have approved, %d needed: %w", p.Plan.Name, approved, n, t, rpc.ErrState)
+		return [16]byte{}, admin.Errorf(rpc.ErrState, "plan %s: %d of %d members have approved, %d needed", p.Plan.Name, approved, n, t)
 	}
 	r, err := c.startRun(ctx, by, p)
 	if err != nil {
@@ -335,10 +339,10 @@ func (c *Coordinator) StopRun(ctx context.Context, by string, id [16]byte, reaso
 		return err
 	}
 	if reason == "" || len(reason) > pb.MaxReasonBytes {
-		return fmt.Errorf("stop run: say why, in at most %d bytes: %w", pb.MaxReasonBytes, admin.ErrInvalid)
+		return admin.Errorf(admin.ErrInvalid, "stop run: say why, in 1 to %d bytes", pb.MaxReasonBytes)
 	}
 	if r.over() {
-		return fmt.Errorf("run %s is over: %w", runName(id), rpc.ErrState)
+		return admin.Errorf(rpc.ErrState, "run %s is over already", runName(id))
 	}
 	_, err = r.ask(ctx, event{stop: fmt.Sprintf("%s (%s)", reason, by)})
 	return err

@@ -38,6 +38,7 @@ type fake struct {
 	// before, when set, sees each packet of the coordinator and each own packet by the type of its first frame; false
 	// drops it, and dead makes the node disappear in that moment.
 	before func(t secagg.Type) bool
+	also   func(sent []secagg.Frame) []secagg.Frame // a second packet after one that was sent
 
 	mu     sync.Mutex
 	cancel context.CancelFunc
@@ -245,8 +246,8 @@ func (f *fake) begin(ctx context.Context, p pb.RoundPacket) error {
 	cfg := secagg.ClientConfig{
 		Self: f.index, Federation: f.roster.ID, RosterDigest: f.roster.Digest(), Plan: f.plan.Digest(), Roster: f.roster.SecAgg(),
 		Cohort: cohort, Run: p.Run, LastRound: f.joined, MinCohort: 3, Expect: f.plan.Sum(step, p.Run, p.Round, f.state, model),
-		Rows: 300, Sign: f.sign, Seal: hpkeseal.Seal,
-		Lock: func(sigma [32]byte) (secagg.Set, bool) { s, ok := f.locks[sigma]; return s, ok },
+		Number: step.Number(), Rows: 300, Sign: f.sign, Seal: hpkeseal.Seal,
+		Lock: func(name [32]byte) (secagg.Set, bool) { s, ok := f.locks[name]; return s, ok },
 	}
 	if _, err := rand.Read(cfg.Rho[:]); err != nil {
 		return err
@@ -334,7 +335,7 @@ func (f *fake) act(ctx context.Context, stream grpc.BidiStreamingClient[pb.NodeM
 		case secagg.FactRound:
 			f.joined = fact.Round
 		case secagg.FactLock:
-			f.locks[fact.Sigma] = fact.Survivors
+			f.locks[fact.Lock] = fact.Survivors
 		}
 	}
 	if len(out.Send) > 0 {
@@ -344,6 +345,12 @@ func (f *fake) act(ctx context.Context, stream grpc.BidiStreamingClient[pb.NodeM
 		m := &pb.NodeMessage{Message: &pb.NodeMessage_Packet{Packet: pb.PacketToPB(p.Run, p.Round, p.Plan, out.Send)}}
 		if err := stream.Send(m); err != nil {
 			return err
+		}
+		if more := f.more(out.Send); more != nil {
+			m = &pb.NodeMessage{Message: &pb.NodeMessage_Packet{Packet: pb.PacketToPB(p.Run, p.Round, p.Plan, more)}}
+			if err := stream.Send(m); err != nil {
+				return err
+			}
 		}
 	}
 	if out.Upload != nil {
@@ -366,4 +373,22 @@ func (f *fake) act(ctx context.Context, stream grpc.BidiStreamingClient[pb.NodeM
 		return err
 	}
 	return f.apply(p.Round, *out.Closed, sum)
+}
+
+func (f *fake) more(sent []secagg.Frame) []secagg.Frame {
+	if f.also == nil {
+		return nil
+	}
+	return f.also(sent)
+}
+
+// forge signs another body in place of a frame's, as a member does that says two things.
+func (f *fake) forge(frame secagg.Frame, body []byte) secagg.Frame {
+	spec, _ := f.agg.Spec()
+	digest := spec.Digest()
+	tag := "koinon/secagg/v1/" + frame.Type.String()
+	m := append([]byte{byte(len(tag))}, tag...)
+	frame.Body = body
+	frame.Signature, _ = f.sign(append(append(append(m, digest[:]...), frame.Sender), body...))
+	return frame
 }

@@ -57,6 +57,7 @@ type opening struct {
 	sum     secagg.Sum
 	spec    secagg.Spec
 	require *secagg.Set
+	proofs  [][]byte // against those of the released set who are not required
 }
 
 // prepare looks whether a round can be opened now; reason says what it waits for.
@@ -71,8 +72,10 @@ func (r *run) prepare(step schedule.Step) (o opening, reason string, err error) 
 	}
 	o.roster, o.barred = crowd.roster, crowd.cohort.Minus(crowd.able)
 	o.sum = r.plan.Plan.Sum(step, r.id, r.last+1, r.state, model)
-	sigma := secagg.StepDigest(r.c.id, r.plan.Digest, o.sum)
-	if set, ok := r.c.lock(r.plan.Digest, sigma); ok {
+	if set, ok := r.c.lock(r.place(o.sum.Kind, o.sum.Step)); ok {
+		var guilty secagg.Set
+		guilty, o.proofs = r.excuses(set)
+		set = set.Minus(guilty)
 		o.require = &set
 		if missing := set.Minus(crowd.ready); missing != (secagg.Set{}) {
 			return o, fmt.Sprintf("this step may have been released and needs the same survivors again (S35): waiting for %s",
@@ -211,7 +214,7 @@ func (c crowd) missing(r *run) string {
 // open starts a round: the machine's first record is the signed opening.
 func (r *run) open(ctx context.Context, o opening) error {
 	cfg := r.roundConfig(o.roster)
-	cfg.Server.Spec, cfg.Server.Sum, cfg.Server.Require = o.spec, o.sum, o.require
+	cfg.Server.Spec, cfg.Server.Sum, cfg.Server.Require, cfg.Server.Evidence = o.spec, o.sum, o.require, o.proofs
 	cfg.Excluded, cfg.Connected = o.barred, r.c.hub.Connected()
 	machine, out, err := round.New(cfg)
 	if err != nil {
@@ -234,19 +237,58 @@ func (r *run) roundConfig(roster *federation.Roster) round.Config {
 	}
 }
 
-// lock returns the survivors with which a step of a plan was, or may have been, released (S33, S35).
-func (c *Coordinator) lock(plan federation.Digest, sigma [32]byte) (secagg.Set, bool) {
+// place names a step of this run by its kind and its number among the steps of that kind, which a run that is started
+// again shares (S33). What is on record of a step is its ordinal; the number does not count the statistics before it.
+func (r *run) place(kind uint8, ordinal uint32) [32]byte {
+	number := ordinal
+	switch schedule.Kind(kind) {
+	case schedule.Train:
+		for _, c := range r.closed {
+			if schedule.Kind(c.Kind) == schedule.Statistics {
+				number--
+			}
+		}
+	case schedule.Evaluate:
+		number = 1
+	}
+	return secagg.LockName(r.c.id, r.plan.Digest, kind, number)
+}
+
+// setLock notes with which survivors a step of this run was, or may have been, released.
+func (r *run) setLock(kind uint8, ordinal uint32, survivors secagg.Set) {
+	name := r.place(kind, ordinal)
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	r.c.locks[name] = survivors
+}
+
+// lock returns the survivors with which a place of a plan was, or may have been, released, in any run of it (S33, S35).
+func (c *Coordinator) lock(name [32]byte) (secagg.Set, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	set, ok := c.locks[plan][sigma]
+	set, ok := c.locks[name]
 	return set, ok
 }
 
-func (c *Coordinator) setLock(plan federation.Digest, sigma [32]byte, survivors secagg.Set) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.locks[plan] == nil {
-		c.locks[plan] = map[[32]byte]secagg.Set{}
+// prove notes evidence: its member takes no part in later rounds of the run (S72), and nodes accept that it is missing
+// from a step that was released with it (S33), unless the evidence is a false complaint or does not fit a frame.
+func (r *run) prove(member uint8, proof []byte) {
+	r.excluded = r.excluded.With(member)
+	if r.proofs[member] != nil || len(proof) == 0 || len(proof) > secagg.MaxEvidence || proof[0] == secagg.BlameComplaint {
+		return
 	}
-	c.locks[plan][sigma] = survivors
+	if r.proofs == nil {
+		r.proofs = map[uint8][]byte{}
+	}
+	r.proofs[member] = proof
+}
+
+// excuses returns who of a released set is proven guilty, and the evidence, in the order of the members.
+func (r *run) excuses(set secagg.Set) (guilty secagg.Set, proofs [][]byte) {
+	for _, m := range set.Members() {
+		if proof := r.proofs[m]; proof != nil {
+			guilty, proofs = guilty.With(m), append(proofs, proof)
+		}
+	}
+	return guilty, proofs
 }

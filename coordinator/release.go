@@ -46,7 +46,7 @@ func (c *Coordinator) Candidate(id [16]byte) (release.Files, *report.Report, err
 		return nil, nil, err
 	}
 	if !r.over() || r.machine == nil || !r.machine.Done() {
-		return nil, nil, fmt.Errorf("run %s is not evaluated: %w", runName(id), rpc.ErrState)
+		return nil, nil, admin.Errorf(rpc.ErrState, "run %s is not evaluated", runName(id))
 	}
 	built, err := r.candidate(r.plan.Plan.Name).build()
 	return built.files, built.report, err
@@ -61,7 +61,7 @@ func (c *Coordinator) Model(id [16]byte) (*schedule.Machine, error) {
 		return nil, err
 	}
 	if !r.over() || r.machine == nil {
-		return nil, fmt.Errorf("run %s is not over: %w", runName(id), rpc.ErrState)
+		return nil, admin.Errorf(rpc.ErrState, "run %s is not over", runName(id))
 	}
 	return r.machine, nil
 }
@@ -133,13 +133,13 @@ func (c *Coordinator) AnswerGate(ctx context.Context, by, name string, gate int,
 	}
 	switch {
 	case old.State != admin.Gated:
-		return "", fmt.Errorf("release %s is %s, no gate of it wants an answer: %w", name, old.State, admin.ErrForbidden)
+		return "", admin.Errorf(admin.ErrForbidden, "release %s is %s, no gate of it wants an answer", name, old.State)
 	case gate < 1 || gate > len(old.Gates):
-		return "", fmt.Errorf("release %s has gates 1 to %d: %w", name, len(old.Gates), admin.ErrInvalid)
+		return "", admin.Errorf(admin.ErrInvalid, "release %s has gates 1 to %d", name, len(old.Gates))
 	case old.Gates[gate-1].Verdict != string(fairness.AnswerRequired):
-		return "", fmt.Errorf("gate %d of release %s says %q and cannot be answered: %w", gate, name, old.Gates[gate-1].Verdict, admin.ErrForbidden)
+		return "", admin.Errorf(admin.ErrForbidden, "gate %d of release %s says %q and cannot be answered", gate, name, old.Gates[gate-1].Verdict)
 	case strings.TrimSpace(answer) == "" || len(answer) > pb.MaxReasonBytes:
-		return "", fmt.Errorf("answer: want 1 to %d bytes: %w", pb.MaxReasonBytes, admin.ErrInvalid)
+		return "", admin.Errorf(admin.ErrInvalid, "answer: want 1 to %d bytes", pb.MaxReasonBytes)
 	}
 	next := old.Drawn
 	next.By, next.Answers = by, maps.Clone(old.Answers)
@@ -213,13 +213,35 @@ func (c *Coordinator) ApproveRelease(ctx context.Context, by, name string, appro
 	return string(r.State), err
 }
 
-// publishReady publishes what two people have approved and a restart has kept from being published.
+// publishReady publishes what two people have approved and a restart has kept from being published, and withholds what
+// was revoked.
 func (c *Coordinator) publishReady(ctx context.Context) {
 	for _, r := range c.book.Ready() {
 		if err := c.publish(ctx, r.Name); err != nil {
 			c.cfg.Log.Error("release not published", "release", r.Name, "error", err)
 		}
 	}
+	if err := c.withhold(); err != nil {
+		c.cfg.Log.Error("revoked release is still given out", "error", err)
+	}
+}
+
+// withhold has the store give out no release that the journal says is revoked, also when a restart or a full disk came
+// between the two.
+func (c *Coordinator) withhold() error {
+	if c.store == nil {
+		return nil
+	}
+	var failed error
+	for _, r := range c.book.Releases() {
+		if r.State != admin.Revoked {
+			continue
+		}
+		failed = errors.Join(failed, c.store.Revoke(r.Name, registry.Revocation{
+			Mode: r.Mode, Reason: r.Reason, Time: release.FormatTime(time.Unix(r.Revoked, 0)),
+		}))
+	}
+	return failed
 }
 
 // publish seals a release with the release key, puts it into the registry and journals that it is there. The
@@ -235,7 +257,7 @@ func (c *Coordinator) publish(ctx context.Context, name string) error {
 		return nil
 	}
 	if c.cfg.Release == nil || c.store == nil {
-		return fmt.Errorf("release %s: no release key is configured: %w", name, rpc.ErrState)
+		return admin.Errorf(rpc.ErrState, "release %s: no release key is configured", name)
 	}
 	sealed, err := c.seal(r)
 	if err != nil {
@@ -274,7 +296,7 @@ func (c *Coordinator) RevokeRelease(ctx context.Context, by, name, mode, reason 
 		return err
 	}
 	c.cfg.Log.Warn("release revoked", "release", name, "mode", mode, "by", by, "reason", reason)
-	return nil
+	return c.withhold()
 }
 
 // Releases implements rpc.Driver.

@@ -93,13 +93,16 @@ func (r *run) fold(fact round.Record, rec journal.Record) error {
 	case round.KindClosed:
 		r.pending, r.failures = nil, 0
 		r.closed = append(r.closed, closedRound{seq: rec.Seq, time: rec.Time, number: fact.Round, Close: *fact.Close})
-		r.c.setLock(r.plan.Digest, fact.Close.Sigma, secagg.Set(fact.Close.Survivors))
+		r.setLock(fact.Close.Kind, fact.Close.Step, secagg.Set(fact.Close.Survivors))
 		r.view.close(fact.Round, *fact.Close, rec.Time)
 	case round.KindAborted:
 		r.pending = nil
 		r.noteAbort(*fact.Abort)
 		r.view.abort(fact.Round, *fact.Abort, rec.Time)
 	default:
+		if fact.Kind == round.KindEvidence {
+			r.prove(fact.Member, fact.Proof)
+		}
 		r.pending = append(r.pending, fact)
 	}
 	return nil
@@ -113,7 +116,7 @@ func (r *run) noteAbort(a round.Abort) {
 	r.why = a.Reason
 	r.excluded = r.excluded.Union(secagg.Set(a.Blamed))
 	if a.Released != nil {
-		r.c.setLock(r.plan.Digest, a.Sigma, secagg.Set(*a.Released))
+		r.setLock(a.Kind, a.Step, secagg.Set(*a.Released))
 	}
 }
 

@@ -35,11 +35,12 @@ type run struct {
 	done   chan struct{}
 
 	// Owned by the goroutine, and by replay before it starts.
-	last     uint32         // number of the newest round
-	pending  []round.Record // of a round that was open when the coordinator stopped
-	failures int            // aborted rounds since the last closed one
-	why      string         // the newest abort's reason
-	excluded secagg.Set     // proven guilty (S72)
+	last     uint32           // number of the newest round
+	pending  []round.Record   // of a round that was open when the coordinator stopped
+	failures int              // aborted rounds since the last closed one
+	why      string           // the newest abort's reason
+	excluded secagg.Set       // proven guilty (S72)
+	proofs   map[uint8][]byte // evidence against them that a node accepts (S33)
 	machine  *schedule.Machine
 	state    [32]byte // S58
 	round    *round.Round

@@ -135,6 +135,10 @@ func (r *run) restore(ctx context.Context) error {
 	}
 	cfg := r.roundConfig(roster)
 	cfg.Connected = r.c.hub.Connected()
+	if require := r.pending[0].Require; require != nil {
+		set, _ := r.c.lock(r.place(sum.Kind, sum.Step))
+		_, cfg.Server.Evidence = r.excuses(set.Minus(secagg.Set(*require)))
+	}
 	words := sum.Layout().Words()
 	machine, out, err := round.Restore(cfg, r.pending, func(member uint8, index uint32) ([]byte, error) {
 		data := make([]byte, secagg.ChunkBytes(words, index))
@@ -159,6 +163,8 @@ func (r *run) outcome(record round.Record, written journal.Record) {
 		r.mu.Lock()
 		r.view.open(r.round.Sum(), written.Time)
 		r.mu.Unlock()
+	case round.KindEvidence:
+		r.prove(record.Member, record.Proof)
 	case round.KindClosed:
 		r.closedNow(record, written)
 	case round.KindAborted:
@@ -187,7 +193,7 @@ func (r *run) closedNow(record round.Record, written journal.Record) {
 	r.view.measured(record.Round, r.clock)
 	r.mu.Unlock()
 	r.failures = 0
-	r.c.setLock(r.plan.Digest, record.Close.Sigma, secagg.Set(record.Close.Survivors))
+	r.setLock(record.Close.Kind, record.Close.Step, secagg.Set(record.Close.Survivors))
 	kind := schedule.Kind(record.Close.Kind).String()
 	r.c.metrics.rounds.Inc(kind, "closed")
 	r.clock.observe(r.c.metrics)

@@ -228,14 +228,14 @@ func (a *actor) store(f secagg.Fact) error {
 		err := a.n.cfg.Ledger.Reserve(now, budget.Sum{
 			Plan: chain.Digest(a.digest), Run: run, Round: f.Round, Step: a.step.Ordinal,
 			Kind: budget.Kind(a.step.Kind), Sigma: f.Sigma,
-		}, budget.Limits{Evaluations: a.n.cfg.Policy.Evaluations, Skips: noLimitMeansNone(a.n.cfg.Policy.MaxSkips)})
+		}, budget.Limits{Evaluations: a.n.cfg.Policy.Evaluations})
 		if errors.Is(err, budget.ErrSpent) {
 			err = fmt.Errorf("%w: %w", secagg.ErrBudget, err)
 		}
 		return err
 	case secagg.FactLock:
 		err := a.n.cfg.Ledger.Lock(now, budget.Lock{
-			Sigma: f.Sigma, Survivors: chain.Digest(f.Survivors), H3: f.H3, Run: run, Round: f.Round,
+			Name: f.Lock, Survivors: chain.Digest(f.Survivors), Excused: chain.Digest(f.Excused), H3: f.H3, Run: run, Round: f.Round,
 		})
 		if errors.Is(err, budget.ErrReleased) {
 			err = fmt.Errorf("%w: %w", secagg.ErrStepReleased, err)
@@ -243,14 +243,6 @@ func (a *actor) store(f secagg.Fact) error {
 		return err
 	}
 	return fmt.Errorf("unknown fact %d", f.Kind)
-}
-
-// noLimitMeansNone turns a policy's 0 into what budget.Limits writes for none at all.
-func noLimitMeansNone(n int) int {
-	if n == 0 {
-		return -1
-	}
-	return n
 }
 
 func (a *actor) send(frames []secagg.Frame) {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -28,15 +29,21 @@ type Enrolled struct {
 	Authority  string    `json:"authority"`    // fingerprint
 	Roster     uint32    `json:"roster_version"`
 	Expires    time.Time `json:"certificate_expires"`
-	Already    bool      `json:"already"` // the directory had been enrolled before; nothing was changed
+	Offered    uint32    `json:"roster_offered,omitempty"` // a newer roster that waits for the operator
+	Already    bool      `json:"already"`                  // the directory had been enrolled before; nothing was changed
 }
 
-// ErrOtherMember means that the directory belongs to another member or federation than the invite.
-var ErrOtherMember = errors.New("directory is enrolled as somebody else")
+// Errors of enrolment that a caller branches on.
+var (
+	ErrOtherMember      = errors.New("directory is enrolled as somebody else") // than the invite names
+	ErrOtherCoordinator = errors.New("coordinator is not the one that this node has pinned")
+)
 
-// Enroll turns a directory into a member's node: it makes the keys here, pins the authority that the invite names,
-// trades the invite for a certificate, and pins the first roster. Run again it changes nothing. file gives further
-// settings of node.yaml, which is written only if there is none.
+// Enroll turns a directory into a member's node: it makes the keys here, or opens the identity key that node.yaml or
+// file names, pins the authority that the invite names, trades the invite for a certificate, and pins the first roster.
+// Run again it changes nothing. Where the certificate was moved away it gets another one: the roster that the operator
+// accepted stays, and the newest one is only offered. file gives further settings of node.yaml, which is written only if
+// there is none.
 func Enroll(ctx context.Context, d Dir, invite identity.Invite, file File, now time.Time) (Enrolled, error) {
 	if err := d.Make(); err != nil {
 		return Enrolled{}, err
@@ -48,7 +55,14 @@ func Enroll(ctx context.Context, d Dir, invite identity.Invite, file File, now t
 	if invite.Expired(now) {
 		return Enrolled{}, fmt.Errorf("%w: it expired at %s", identity.ErrInvite, invite.Expires.Format(time.RFC3339))
 	}
-	key, err := d.identityKey(ctx)
+	if err := d.checkPinned(peer, invite.Root); err != nil {
+		return Enrolled{}, err
+	}
+	file, err := d.settled(peer, file)
+	if err != nil {
+		return Enrolled{}, err
+	}
+	key, err := d.identityKey(ctx, file)
 	if err != nil {
 		return Enrolled{}, err
 	}
@@ -83,20 +97,56 @@ func Enroll(ctx context.Context, d Dir, invite identity.Invite, file File, now t
 	if err := checkEnrolled(peer, invite.Root, got, credentials, key); err != nil {
 		return Enrolled{}, err
 	}
-	file.Federation, file.Member, file.Coordinator = invite.Federation, invite.Member, got.Address
+	file.Federation, file.Member, file.Coordinator = invite.Federation, invite.Member, got.Address // of a new node.yaml
 	if err := d.keepEnrolled(got, credentials, file); err != nil {
 		return Enrolled{}, err
 	}
 	out, err := d.enrolledAs(peer)
-	out.Already = false
+	text, _ := federation.Key(key.Public().(ed25519.PublicKey)).MarshalText() // cannot fail
+	out.Identity, out.Already = string(text), false
 	return out, err
 }
 
-// identityKey opens this member's identity key, and makes it first if there is none.
-func (d Dir) identityKey(ctx context.Context) (crypto.Signer, error) {
-	key, err := keystore.Generate(d.Path(identityName), keystore.Ed25519)
-	if errors.Is(err, fs.ErrExist) {
-		key, err = keystore.Open(ctx, "file:"+d.Path(identityName), keystore.Options{})
+// checkPinned refuses, before anything is sent, an invite into another federation than that of the accepted roster.
+func (d Dir) checkPinned(peer identity.Peer, root identity.Fingerprint) error {
+	pinned, err := d.Roster()
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return nil
+	case err != nil:
+		return err
+	case pinned.Federation != peer.Federation || pinned.ID != federation.FederationID(peer.Federation, root):
+		return fmt.Errorf("%w: it is pinned to federation %s under another authority than the invite's", ErrOtherCoordinator, pinned.Federation)
+	}
+	return nil
+}
+
+// settled returns the settings that hold: those of a node.yaml that is there already, else those given.
+func (d Dir) settled(peer identity.Peer, given File) (File, error) {
+	if _, err := os.Stat(d.Path(configName)); errors.Is(err, fs.ErrNotExist) {
+		return given, nil
+	}
+	file, err := d.LoadFile()
+	switch {
+	case err != nil:
+		return File{}, err
+	case file.Federation != peer.Federation || file.Member != peer.Name:
+		return File{}, fmt.Errorf("%w: node.yaml says member %s of %s", ErrOtherMember, file.Member, file.Federation)
+	case given.Identity != "" && given.Identity != file.Identity:
+		return File{}, fmt.Errorf("node.yaml is there already and says another identity than %s: change it there", given.Identity)
+	}
+	return file, nil
+}
+
+// identityKey opens this member's identity key. Where no other is named it is a file, made if there is none.
+func (d Dir) identityKey(ctx context.Context, file File) (key crypto.Signer, err error) {
+	if own := "file:" + d.Path(identityName); d.IdentityReference(file) == own {
+		key, err = keystore.Generate(d.Path(identityName), keystore.Ed25519)
+		if errors.Is(err, fs.ErrExist) {
+			key, err = keystore.Open(ctx, own, keystore.Options{})
+		}
+	} else {
+		key, err = keystore.Open(ctx, d.IdentityReference(file), keystore.Options{Vault: file.Vault})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("identity key: %w", err)
@@ -133,10 +183,10 @@ func checkEnrolled(peer identity.Peer, pin identity.Fingerprint, got link.Enroll
 
 // keepEnrolled writes what was got; the credentials come last, since they say that the rest is there.
 func (d Dir) keepEnrolled(got link.Enrolled, c *identity.Credentials, file File) error {
-	if err := service.WriteFile(d.Path(rootName), identity.EncodeRoot(got.CA), 0o600); err != nil {
+	if err := d.keepRoster(got.Roster); err != nil {
 		return err
 	}
-	if err := d.AcceptRoster(got.Roster); err != nil {
+	if err := service.WriteFile(d.Path(rootName), identity.EncodeRoot(got.CA), 0o600); err != nil {
 		return err
 	}
 	if _, err := os.Stat(d.Path(configName)); errors.Is(err, fs.ErrNotExist) {
@@ -149,6 +199,28 @@ func (d Dir) keepEnrolled(got link.Enrolled, c *identity.Credentials, file File)
 		}
 	}
 	return c.Save(d.Path(credentialsName))
+}
+
+// keepRoster pins a node's first roster. A later one is only offered: the operator compares keys before it counts.
+func (d Dir) keepRoster(signed federation.SignedRoster) error {
+	pinned, err := d.Roster()
+	if errors.Is(err, ErrUnknown) {
+		return d.AcceptRoster(signed)
+	}
+	if err != nil {
+		return err
+	}
+	newest, err := signed.Open(nil)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(newest.Coordinator, pinned.Coordinator) {
+		return fmt.Errorf("%w: its roster is signed with another identity key", ErrOtherCoordinator)
+	}
+	if newest.Version <= pinned.Version {
+		return nil
+	}
+	return d.OfferRoster(signed)
 }
 
 // settings are the lines of node.yaml that say something.
@@ -187,7 +259,14 @@ func (d Dir) enrolledAs(peer identity.Peer) (Enrolled, error) {
 	}
 	self, _ := roster.Member(peer.Name)
 	key, _ := self.Key.MarshalText() // cannot fail
+	var offered uint32
+	if _, newest, err := d.Offered(); err == nil && newest.Version > roster.Version {
+		offered = newest.Version
+	} else if err != nil && !errors.Is(err, ErrUnknown) {
+		return Enrolled{}, err
+	}
 	return Enrolled{
+		Offered:    offered,
 		Federation: peer.Federation, Member: peer.Name, Index: self.Index, Identity: string(key),
 		Authority: identity.FingerprintOf(trust.Root).String(), Roster: roster.Version, Expires: c.Leaf().NotAfter, Already: true,
 	}, nil

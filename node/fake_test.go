@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -181,7 +182,11 @@ func (f *fake) Enroll(_ context.Context, r *pb.EnrollRequest) (*pb.EnrollReply, 
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	f.roster.Version++
-	f.roster.Members = append(f.roster.Members, federation.Member{Name: r.Member, Index: uint8(len(f.roster.Members) + 1), Key: r.IdentityKey})
+	if i := slices.IndexFunc(f.roster.Members, func(m federation.Member) bool { return m.Name == r.Member }); i >= 0 {
+		f.roster.Members[i].Key = r.IdentityKey // enrols again
+	} else {
+		f.roster.Members = append(f.roster.Members, federation.Member{Name: r.Member, Index: uint8(len(f.roster.Members) + 1), Key: r.IdentityKey})
+	}
 	return &pb.EnrollReply{Chain: chain, Ca: f.trust.Root.Raw, Roster: pb.RosterToPB(f.signed()), Address: f.address}, nil
 }
 

@@ -137,7 +137,7 @@ func (a *actor) config(d Decision) (participant.Config, error) {
 	cfg := participant.Config{
 		Self: self.Index, Roster: roster, Plan: a.plan, Approved: d.Approve, Today: a.n.cfg.Today(),
 		Policy: a.n.cfg.Policy, Run: a.run.ID, LastRound: a.n.cfg.Ledger.LastRound(budget.Run(a.run.ID)),
-		Expect: a.plan.Sum(step, a.run.ID, 0, a.run.State, model), Rows: rows, Follow: a.run.Follow,
+		Expect: a.plan.Sum(step, a.run.ID, 0, a.run.State, model), Number: step.Number(), Rows: rows, Follow: a.run.Follow,
 		Lock: a.locked, Sign: a.n.cfg.Sign, Seal: hpkeseal.Seal,
 	}
 	if d.Made() && !d.Approve {
@@ -147,7 +147,7 @@ func (a *actor) config(d Decision) (participant.Config, error) {
 	return cfg, err
 }
 
-func (a *actor) locked(sigma [32]byte) (secagg.Set, bool) {
-	lock, ok := a.n.cfg.Ledger.Locked(chain.Digest(sigma))
+func (a *actor) locked(name [32]byte) (secagg.Set, bool) {
+	lock, ok := a.n.cfg.Ledger.Locked(chain.Digest(name))
 	return secagg.Set(lock.Survivors), ok
 }

@@ -64,17 +64,17 @@ func (l *MemoryLedger) Reserve(_ int64, s budget.Sum, limits budget.Limits) erro
 func (l *MemoryLedger) Lock(_ int64, lock budget.Lock) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if old, ok := l.locks[lock.Sigma]; ok && old.Survivors != lock.Survivors {
+	if old, ok := l.locks[lock.Name]; ok && !lock.Follows(old) {
 		return fmt.Errorf("%w in round %d", budget.ErrReleased, old.Round)
 	}
-	put(&l.locks, lock.Sigma, lock)
+	put(&l.locks, lock.Name, lock)
 	return nil
 }
 
 // Locked implements Ledger.
-func (l *MemoryLedger) Locked(sigma chain.Digest) (budget.Lock, bool) {
+func (l *MemoryLedger) Locked(name chain.Digest) (budget.Lock, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lock, ok := l.locks[sigma]
+	lock, ok := l.locks[name]
 	return lock, ok
 }

@@ -27,7 +27,7 @@ type Ledger interface {
 	LastRound(run budget.Run) uint32
 	Reserve(now int64, s budget.Sum, limits budget.Limits) error
 	Lock(now int64, lock budget.Lock) error
-	Locked(sigma chain.Digest) (budget.Lock, bool)
+	Locked(name chain.Digest) (budget.Lock, bool)
 }
 
 // Config makes a Node. Fields without a default are required.

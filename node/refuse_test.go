@@ -168,9 +168,9 @@ func TestCrashBetweenLockAndUnmask(t *testing.T) {
 	require.ErrorIs(t, f.playRound(3*time.Second, nil), errAborted)
 	locked := f.server.Survivors()
 	require.Equal(t, 5, locked.Len())
-	sigma := secagg.StepDigest(f.roster.ID, f.plan.Digest(), f.server.Sum())
+	place := secagg.LockName(f.roster.ID, f.plan.Digest(), f.server.Sum().Kind, 1)
 	for name, m := range f.nodes {
-		lock, ok := m.ledger.Locked(sigma)
+		lock, ok := m.ledger.Locked(place)
 		require.True(t, ok, name)
 		require.Equal(t, locked, secagg.Set(lock.Survivors))
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
@@ -34,7 +35,11 @@ func (n *Node) syncLoop(ctx context.Context) error {
 		case <-tick.C:
 		}
 		if err := n.sync(ctx); err != nil && ctx.Err() == nil {
-			n.cfg.Log.Warn("sync failed", "err", err)
+			log := n.cfg.Log
+			if errors.Is(err, fs.ErrPermission) {
+				log = log.With("hint", "a command ran as another user: give the state directory back to the one that serves (chown -R)")
+			}
+			log.Warn("sync failed", "err", err)
 		}
 	}
 }

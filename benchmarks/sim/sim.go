@@ -106,7 +106,7 @@ func open(ctx context.Context, cfg Config) (*simulation, error) {
 		return nil, err
 	}
 	s := &simulation{cfg: cfg, trust: &identity.Trust{Federation: Name, Root: root}, root: identity.FingerprintOf(root)}
-	source, err := credentials(ctx, authority, identity.Profile{
+	credentials, err := coordinator.Issue(ctx, authority, identity.Profile{
 		Peer:  identity.Peer{Federation: Name, Kind: identity.Coordinator},
 		Hosts: []string{"127.0.0.1"},
 	})
@@ -124,7 +124,7 @@ func open(ctx context.Context, cfg Config) (*simulation, error) {
 		return nil, err
 	}
 	config := coordinator.Config{
-		Federation: Name, Authority: authority, Trust: s.trust, Source: source, Identity: identityKey,
+		Federation: Name, Authority: authority, Trust: s.trust, Source: identity.NewSource(credentials), Identity: identityKey,
 		People:  []admin.Person{{Name: "bench", Role: "bench", Key: identityKey.Public()}},
 		Address: s.listeners.Federation.Addr().String(), Enrolment: s.listeners.Enrolment.Addr().String(),
 		Journal: journal.NewMemory(), Spool: spool.NewMemory(), Patient: true, Log: cfg.Log,
@@ -134,27 +134,6 @@ func open(ctx context.Context, cfg Config) (*simulation, error) {
 	}
 	s.coordinator, err = coordinator.New(ctx, config)
 	return s, err
-}
-
-// credentials makes a key and has the authority certify it.
-func credentials(ctx context.Context, authority identity.Authority, profile identity.Profile) (*identity.Source, error) {
-	key, err := identity.NewKey()
-	if err != nil {
-		return nil, err
-	}
-	request, err := identity.NewRequest(key, profile)
-	if err != nil {
-		return nil, err
-	}
-	chain, err := authority.Issue(ctx, request, profile)
-	if err != nil {
-		return nil, err
-	}
-	c, err := identity.NewCredentials(key, chain)
-	if err != nil {
-		return nil, err
-	}
-	return identity.NewSource(c), nil
 }
 
 // run enrols the members one by one, so that indexes follow their order, submits the plan and waits for its end.

@@ -40,6 +40,18 @@ var (
 	ErrInvalid   = errors.New("not acceptable")
 )
 
+// sentence is an error whose words are whole without those of its kind.
+type sentence struct{ words, kind error }
+
+func (e *sentence) Error() string   { return e.words.Error() }
+func (e *sentence) Unwrap() []error { return []error{e.words, e.kind} }
+
+// Errorf is an error of a kind that callers branch on, such as ErrInvalid, in the words of format alone: they say what
+// the kind would.
+func Errorf(kind error, format string, args ...any) error {
+	return &sentence{words: fmt.Errorf(format, args...), kind: kind}
+}
+
 // Person is an admin: a name as in the certificate, the role in which this person approves releases, and the public
 // key that its approvals are signed with (EC P-256 or Ed25519; nil for an admin who approves nothing).
 type Person struct {

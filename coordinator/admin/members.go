@@ -65,13 +65,13 @@ type rosterRecord struct {
 // its old index, and every operator has to accept that roster.
 func (b *Book) Invite(ctx context.Context, by, name string, valid time.Duration) (identity.Invite, error) {
 	if !federation.ValidName(name) || identity.CheckName(name) != nil {
-		return identity.Invite{}, fmt.Errorf("member name %.40q: want 1 to 32 letters, digits and inner . _ -: %w", name, ErrInvalid)
+		return identity.Invite{}, Errorf(ErrInvalid, "member name %.40q: want 1 to 32 letters, digits and inner . _ -", name)
 	}
 	if valid == 0 {
 		valid = DefaultInvite
 	}
 	if valid < time.Minute || valid > maxInvite {
-		return identity.Invite{}, fmt.Errorf("invite valid for %s: want a minute to %s: %w", valid, maxInvite, ErrInvalid)
+		return identity.Invite{}, Errorf(ErrInvalid, "invite valid for %s: want a minute to %s", valid, maxInvite)
 	}
 	secret, err := identity.NewSecret(rand.Reader)
 	if err != nil {
@@ -84,7 +84,7 @@ func (b *Book) Invite(ctx context.Context, by, name string, valid time.Duration)
 		index = int(m.Index)
 	}
 	if index > federation.MaxMembers {
-		return identity.Invite{}, fmt.Errorf("all %d indexes are given: %w", federation.MaxMembers, ErrForbidden)
+		return identity.Invite{}, Errorf(ErrForbidden, "all %d indexes are given", federation.MaxMembers)
 	}
 	hash, expires := secret.Hash(), b.cfg.Now().Add(valid).Truncate(time.Second)
 	invite := identity.Invite{
@@ -92,7 +92,7 @@ func (b *Book) Invite(ctx context.Context, by, name string, valid time.Duration)
 		Root: identity.FingerprintOf(b.cfg.Authority.Root()), Secret: secret, Expires: expires,
 	}
 	if err := invite.Check(); err != nil {
-		return identity.Invite{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return identity.Invite{}, Errorf(ErrInvalid, "%w", err)
 	}
 	fact := invited{Member: name, Index: uint8(index), Hash: hex.EncodeToString(hash[:]), Expires: expires.Unix(), By: by}
 	return invite, b.append(ctx, KindInvited, fact)
@@ -144,7 +144,7 @@ func (b *Book) Enrol(ctx context.Context, e Enrolment) (Enrolled, error) {
 	}
 	proof := federation.EnrolmentProof(b.cfg.Federation, e.Member, e.CSR)
 	if len(e.Key) != ed25519.PublicKeySize || !ed25519.Verify(ed25519.PublicKey(e.Key), proof, e.Proof) {
-		return Enrolled{}, fmt.Errorf("enrol %s: identity key does not prove itself: %w", e.Member, ErrInvalid)
+		return Enrolled{}, Errorf(ErrInvalid, "enrol %s: the identity key does not prove itself", e.Member)
 	}
 	chain, err := b.issue(ctx, m.Name, e.CSR)
 	if err != nil {
@@ -155,7 +155,7 @@ func (b *Book) Enrol(ctx context.Context, e Enrolment) (Enrolled, error) {
 		return append(list, federation.Member{Name: m.Name, Index: m.Index, Key: e.Key, Suspended: m.Suspended})
 	})
 	if err != nil {
-		return Enrolled{}, fmt.Errorf("enrol %s: %w: %w", e.Member, ErrInvalid, err)
+		return Enrolled{}, Errorf(ErrInvalid, "enrol %s: %w", e.Member, err)
 	}
 	fact := enrolled{Member: m.Name, Key: e.Key, Roster: rosterRecord(next)}
 	if err := b.append(ctx, KindEnrolled, fact); err != nil {
@@ -178,7 +178,7 @@ func (b *Book) Renew(ctx context.Context, member string, csr []byte) ([][]byte, 
 		return nil, err
 	}
 	if m.Suspended {
-		return nil, fmt.Errorf("member %s is suspended: %w", member, ErrForbidden)
+		return nil, Errorf(ErrForbidden, "member %s is suspended", member)
 	}
 	return b.issue(ctx, member, csr)
 }
@@ -198,7 +198,7 @@ func (b *Book) foldEnrolled(v enrolled) error {
 // Suspend keeps a member out of rounds, or lets it back in. N and t of plans do not change (S5).
 func (b *Book) Suspend(ctx context.Context, by, member, reason string, resume bool) error {
 	if reason == "" && !resume {
-		return fmt.Errorf("suspend %.40q: say why: %w", member, ErrInvalid)
+		return Errorf(ErrInvalid, "suspend %.40q: say why, in words", member)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -207,7 +207,7 @@ func (b *Book) Suspend(ctx context.Context, by, member, reason string, resume bo
 		return fmt.Errorf("member %.40q: %w", member, ErrUnknown)
 	}
 	if m.Suspended != resume {
-		return fmt.Errorf("member %s: already so: %w", member, ErrExists)
+		return Errorf(ErrExists, "member %s is %s already", member, map[bool]string{true: "taking part", false: "suspended"}[resume])
 	}
 	next, err := b.nextRoster(func(list []federation.Member) []federation.Member {
 		for i := range list {

@@ -49,22 +49,22 @@ type approval struct {
 func (b *Book) Submit(ctx context.Context, by string, body []byte) (federation.Digest, error) {
 	p, err := federation.DecodePlan(body)
 	if err != nil {
-		return federation.Digest{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return federation.Digest{}, Errorf(ErrInvalid, "%w", err)
 	}
 	if err := p.Check(b.cfg.Now().UTC().Format(time.DateOnly)); err != nil {
-		return federation.Digest{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return federation.Digest{}, Errorf(ErrInvalid, "%w", err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	digest := p.Digest()
 	if _, ok := b.plans[digest]; ok {
-		return digest, fmt.Errorf("plan %s: %w", digest.Short(), ErrExists)
+		return digest, Errorf(ErrExists, "plan %s (%s) was submitted already", p.Name, digest.Short())
 	}
 	if len(b.rosters) == 0 {
-		return digest, fmt.Errorf("plan %s: no member has enrolled: %w", p.Name, ErrInvalid)
+		return digest, Errorf(ErrInvalid, "plan %s: no member has enrolled yet", p.Name)
 	}
 	if _, err := p.Set(b.rosters[len(b.rosters)-1].open); err != nil {
-		return digest, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return digest, Errorf(ErrInvalid, "%w", err)
 	}
 	return digest, b.append(ctx, KindSubmitted, submitted{Plan: body, By: by})
 }
@@ -96,11 +96,11 @@ func (b *Book) Approve(ctx context.Context, member string, digest federation.Dig
 		return fmt.Errorf("plan %s: %w", digest.Short(), ErrUnknown)
 	}
 	if !slices.Contains(p.Plan.Cohort.Members, member) {
-		return fmt.Errorf("member %s is not in the cohort of plan %s: %w", member, p.Plan.Name, ErrForbidden)
+		return Errorf(ErrForbidden, "member %s is not in the cohort of plan %s", member, p.Plan.Name)
 	}
 	word := federation.Approval{Federation: b.cfg.ID, Plan: digest, Member: m.Index, Approve: approve}
 	if !word.Verify(m.Key, signature) {
-		return fmt.Errorf("approval of plan %s by %s: signature does not verify: %w", p.Plan.Name, member, ErrInvalid)
+		return Errorf(ErrInvalid, "approval of plan %s by %s: signature does not verify", p.Plan.Name, member)
 	}
 	if was, ok := p.words[m.Index]; ok && was.Approve == approve {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/koinon-eu/koinon/models/release"
 	"github.com/koinon-eu/koinon/models/release/canonical"
@@ -89,7 +90,7 @@ func (b *Book) Draw(ctx context.Context, d Drawn) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.releases[d.Name]; ok {
-		return fmt.Errorf("release %s: %w", d.Name, ErrExists)
+		return Errorf(ErrExists, "release %s is drawn up already", d.Name)
 	}
 	return b.append(ctx, KindReleaseDrawn, d)
 }
@@ -113,7 +114,7 @@ func (b *Book) Redraw(ctx context.Context, d Drawn) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r := b.releases[d.Name]; r == nil || r.State != Gated {
-		return fmt.Errorf("release %.100q is not gated: %w", d.Name, ErrForbidden)
+		return Errorf(ErrForbidden, "release %.100q is not gated", d.Name)
 	}
 	return b.append(ctx, KindReleaseAnswered, d)
 }
@@ -136,7 +137,7 @@ func (b *Book) foldRedrawn(v Drawn) error {
 func (b *Book) ApproveRelease(ctx context.Context, by, name string, body []byte) (ready bool, err error) {
 	var a release.Approval
 	if err := canonical.Unmarshal(body, release.MaxApprovals, &a); err != nil {
-		return false, fmt.Errorf("approval: %w: %w", ErrInvalid, err)
+		return false, Errorf(ErrInvalid, "approval: %w", err)
 	}
 	person, err := b.Person(by)
 	if err != nil {
@@ -149,16 +150,16 @@ func (b *Book) ApproveRelease(ctx context.Context, by, name string, body []byte)
 	case r == nil:
 		return false, fmt.Errorf("release %.100q: %w", name, ErrUnknown)
 	case r.State != Waiting:
-		return false, fmt.Errorf("release %s is %s and cannot be approved: %w", name, r.State, ErrForbidden)
+		return false, Errorf(ErrForbidden, "release %s is %s and cannot be approved", name, r.State)
 	case a.Person != person.Name || a.Role != person.Role:
-		return false, fmt.Errorf("approval of %s (%s) sent by %s (%s): %w", a.Person, a.Role, person.Name, person.Role, ErrForbidden)
+		return false, Errorf(ErrForbidden, "an approval of %s (%s) may not be sent by %s (%s)", a.Person, a.Role, person.Name, person.Role)
 	case a.Statement != r.Digest():
-		return false, fmt.Errorf("approval names another statement than that of release %s: %w", name, ErrInvalid)
+		return false, Errorf(ErrInvalid, "approval names another statement than that of release %s", name)
 	case slices.ContainsFunc(r.Approvals, func(o release.Approval) bool { return o.Person == a.Person }):
-		return false, fmt.Errorf("%s has approved release %s already: %w", a.Person, name, ErrExists)
+		return false, Errorf(ErrExists, "%s has approved release %s already", a.Person, name)
 	}
 	if err := a.Verify(); err != nil {
-		return false, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return false, Errorf(ErrInvalid, "%w", err)
 	}
 	if err := b.registered(a, person); err != nil {
 		return false, err
@@ -173,10 +174,10 @@ func (b *Book) ApproveRelease(ctx context.Context, by, name string, body []byte)
 func (b *Book) registered(a release.Approval, person Person) error {
 	key, err := a.PublicKey()
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
+		return Errorf(ErrInvalid, "%w", err)
 	}
 	if k, ok := person.Key.(interface{ Equal(crypto.PublicKey) bool }); !ok || !k.Equal(key) {
-		return fmt.Errorf("approval of %s: key is not the registered one: %w", person.Name, ErrForbidden)
+		return Errorf(ErrForbidden, "approval of %s: the key is not the registered one", person.Name)
 	}
 	return nil
 }
@@ -240,7 +241,7 @@ func (b *Book) foldSigned(v signed, when int64) error {
 // Revoke journals that a published release must not be used.
 func (b *Book) Revoke(ctx context.Context, by, name, mode, reason string) error {
 	if !slices.Contains(Modes, mode) || reason == "" || len(reason) > maxReason {
-		return fmt.Errorf("revoke: want a mode of %v and a reason of 1 to %d bytes: %w", Modes, maxReason, ErrInvalid)
+		return Errorf(ErrInvalid, "revoke: want a mode (%s) and a reason of 1 to %d bytes", strings.Join(Modes, ", "), maxReason)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -249,7 +250,7 @@ func (b *Book) Revoke(ctx context.Context, by, name, mode, reason string) error 
 		return fmt.Errorf("release %.100q: %w", name, ErrUnknown)
 	}
 	if r.State != Published {
-		return fmt.Errorf("release %s is %s, only a published one is revoked: %w", name, r.State, ErrForbidden)
+		return Errorf(ErrForbidden, "release %s is %s, only a published one is revoked", name, r.State)
 	}
 	return b.append(ctx, KindRevoked, revoked{Name: name, Mode: mode, Reason: reason, By: by})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/koinon-eu/koinon/benchmarks/fairness"
+	"github.com/koinon-eu/koinon/deploy/strictyaml"
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
@@ -37,7 +38,7 @@ func ParsePlan(text []byte, file func(name string) ([]byte, error)) (*Plan, erro
 		return nil, fmt.Errorf("plan: %d bytes, at most %d", len(text), MaxPlanBytes)
 	}
 	var f planFile
-	if err := decodeYAML(text, &f); err != nil {
+	if err := strictyaml.Decode(text, &f); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
 	p := &Plan{
@@ -49,7 +50,7 @@ func ParsePlan(text []byte, file func(name string) ([]byte, error)) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := decodeYAML(declaration, &p.Declaration); err != nil {
+	if err := strictyaml.Decode(declaration, &p.Declaration); err != nil {
 		return nil, fmt.Errorf("declaration: %w", err)
 	}
 	schema, err := part("schema", f.Schema, file)

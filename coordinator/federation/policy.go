@@ -1,15 +1,13 @@
 package federation
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 
+	"github.com/koinon-eu/koinon/deploy/strictyaml"
 	"github.com/koinon-eu/koinon/models/aggregate"
-
-	"go.yaml.in/yaml/v4"
 )
 
 // Policy is a node's own will: limits that a plan must satisfy before this node takes part, whatever the plan and
@@ -18,7 +16,6 @@ type Policy struct {
 	MinCohort        int    `yaml:"min_cohort" json:"min_cohort"`                 // S7: default 5, never below 3
 	MinSurvivors     int    `yaml:"min_survivors" json:"min_survivors"`           // S7: default 3, never below 3
 	Evaluations      int    `yaml:"evaluations" json:"evaluations"`               // per plan, default 3 (secagg.md §17.2)
-	MaxSkips         int    `yaml:"max_skips" json:"max_skips"`                   // S35: per plan, default 1
 	MaxRounds        int    `yaml:"max_rounds" json:"max_rounds"`                 // rounds a plan may ask for, default 1,000
 	MaxWords         int    `yaml:"max_words" json:"max_words"`                   // S9: words of one vector, default 2^24
 	PhaseTicks       uint32 `yaml:"phase_ticks" json:"phase_ticks"`               // S67: own maximum for each phase, default 600
@@ -40,7 +37,7 @@ const MaxPolicyBytes = 1 << 18
 // DefaultPolicy is what a node applies when its operator says nothing: nothing runs unattended.
 func DefaultPolicy() Policy {
 	return Policy{
-		MinCohort: 5, MinSurvivors: 3, Evaluations: 3, MaxSkips: 1,
+		MinCohort: 5, MinSurvivors: 3, Evaluations: 3,
 		MaxRounds: 1000, MaxWords: 1 << 24, PhaseTicks: 600,
 	}
 }
@@ -51,7 +48,7 @@ func ParsePolicy(b []byte) (Policy, error) {
 	if len(b) > MaxPolicyBytes {
 		return p, fmt.Errorf("policy: %d bytes, at most %d", len(b), MaxPolicyBytes)
 	}
-	if err := decodeYAML(b, &p); err != nil && !errors.Is(err, io.EOF) {
+	if err := strictyaml.Decode(b, &p); err != nil && !errors.Is(err, io.EOF) {
 		return p, fmt.Errorf("policy: %w", err)
 	}
 	return p, p.Validate()
@@ -64,8 +61,8 @@ func (p Policy) Validate() error {
 		return fmt.Errorf("policy: min_cohort %d, never below 3 (S7)", p.MinCohort)
 	case p.MinSurvivors < 3:
 		return fmt.Errorf("policy: min_survivors %d, never below 3 (S7)", p.MinSurvivors)
-	case p.Evaluations < 1 || p.MaxSkips < 0 || p.MaxRounds < 1 || p.MaxWords < 1 || p.PhaseTicks < 1:
-		return errors.New("policy: evaluations, max_rounds, max_words and phase_ticks must be at least 1, max_skips at least 0")
+	case p.Evaluations < 1 || p.MaxRounds < 1 || p.MaxWords < 1 || p.PhaseTicks < 1:
+		return errors.New("policy: evaluations, max_rounds, max_words and phase_ticks must be at least 1")
 	}
 	for i, r := range p.Unattended {
 		if r.Plan == (Digest{}) && len(r.Purposes) == 0 {
@@ -98,17 +95,4 @@ func (p Policy) RunsUnattended(plan *Plan) bool {
 			(len(r.Architectures) == 0 || slices.Contains(r.Architectures, plan.Architecture.Kind)) &&
 			(r.MaxRounds == 0 || plan.Algorithm.Rounds <= r.MaxRounds)
 	})
-}
-
-// decodeYAML reads exactly one document into v, refusing unknown keys; an empty input is io.EOF.
-func decodeYAML(b []byte, v any) error {
-	dec := yaml.NewDecoder(bytes.NewReader(b))
-	dec.KnownFields(true)
-	if err := dec.Decode(v); err != nil {
-		return err
-	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return errors.New("more than one YAML document")
-	}
-	return nil
 }

@@ -240,18 +240,19 @@ func (r *Round) tooFew(code uint8, deadline bool) Output {
 	}
 	answered := r.server.Answered()
 	reason := fmt.Sprintf("%s: %d of %d members answered, %d needed (%s); missing %s",
-		r.phase, answered.Len(), r.spec.N, r.spec.T, why, r.server.Expected().Minus(answered))
+		r.phase, answered.Len(), r.spec.N, r.spec.T, why, r.names(r.server.Expected().Minus(answered)))
 	return r.abort(code, reason, [32]byte{})
 }
 
-// abort ends the round with a reason. Once an unmask has arrived the step counts as released with U3 (S35).
+// abort ends the round with a reason. Once the certificate is out the step counts as released with U3 (S35): a member
+// locks itself before its unmask leaves, and holds to that whether or not the unmask arrives.
 func (r *Round) abort(code uint8, reason string, evidence [32]byte) Output {
 	r.lose()
 	a := &Abort{
 		Phase: r.phase, Code: code, Reason: reason, Step: r.sum.Step, Kind: r.sum.Kind, Sigma: r.sigma(),
 		Blamed: Set(r.Blamed()), Lost: r.lost,
 	}
-	if r.unmasked {
+	if r.phase == Unmask || r.phase == Publish {
 		a.Released = setOf(r.server.Survivors())
 	}
 	forget := r.server.Eligible().Members()

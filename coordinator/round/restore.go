@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/koinon-eu/koinon/crypto/secagg"
 )
@@ -28,7 +29,7 @@ func Opening(r Record) (secagg.Spec, secagg.Sum, error) {
 // Restore replays the records of a round that had not ended when the coordinator stopped (S65). In Advertise and
 // Share the round is aborted; later it goes on with fresh deadlines and the journalled sets and bytes. chunk returns
 // a stored chunk of a member's masked vector; if one of a journalled survivor is lost the round is aborted, and the
-// step stays bound to its survivors when an unmask had arrived.
+// step stays bound to its survivors when the certificate had been made.
 //
 // Roster, digests, Sign and Evidence of cfg.Server come from the driver; spec, sum, Require and Excluded come from
 // the records.
@@ -61,8 +62,7 @@ func Restore(cfg Config, records []Record, chunk func(member uint8, index uint32
 			return nil, Output{}, fmt.Errorf("round %d: replay %s: %w", r.sum.Round, record.Kind, err)
 		}
 		if lost != nil {
-			r.unmasked = r.unmasked || hasUnmask(records)
-			return r, r.lostSpool(record, lost), nil
+			return r, r.lostSpool(record, lost, certified(records)), nil
 		}
 	}
 	return r, r.resume(chunk), nil
@@ -165,25 +165,19 @@ func (r *Round) resume(chunk func(uint8, uint32) ([]byte, error)) Output {
 	return r.advance()
 }
 
-// lostSpool aborts because a survivor's vector is gone. The journalled survivors stay the only ones possible once an
-// unmask had arrived.
-func (r *Round) lostSpool(record Record, lost error) Output {
+// lostSpool aborts because a survivor's vector is gone. The journalled survivors stay the only ones possible once the
+// certificate is on record.
+func (r *Round) lostSpool(record Record, lost error, released bool) Output {
 	out := r.abort(secagg.ReasonStorage, fmt.Sprintf("a survivor's masked vector is lost from the spool: %v", lost), [32]byte{})
-	if r.unmasked {
+	if released {
 		out.Records[0].Abort.Released = record.Set
 	}
 	return out
 }
 
-func hasUnmask(records []Record) bool {
-	for _, record := range records {
-		for _, f := range record.Frames {
-			if record.Kind == KindPacket && f.Type == secagg.TypeUnmask {
-				return true
-			}
-		}
-	}
-	return false
+// certified reports whether the certificate was journalled, after which it may have left.
+func certified(records []Record) bool {
+	return slices.ContainsFunc(records, func(r Record) bool { return r.Kind == KindPhase && r.Phase == Agree })
 }
 
 func sameFrames(a, b []secagg.Frame) bool {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/koinon-eu/koinon/crypto/secagg"
 )
@@ -34,7 +35,6 @@ type Round struct {
 	seen      map[[32]byte]bool
 	hashes    map[uint8][][32]byte // declared chunk hashes (S54)
 	blames    int                  // evidence already recorded
-	unmasked  bool                 // an unmask arrived: the step counts as released (S35)
 	agreed    secagg.Set           // who has agreed
 	h3        [32]byte             // as they agreed on
 	proven    secagg.Set           // who is proven guilty (S72)
@@ -203,8 +203,6 @@ func (r *Round) note(digest [32]byte, e Received) {
 		case secagg.TypeAgree:
 			r.agreed = r.agreed.With(e.From)
 			r.h3 = agreedH3(f.Body)
-		case secagg.TypeUnmask:
-			r.unmasked = true
 		}
 	}
 }
@@ -274,7 +272,18 @@ func (r *Round) Blamed() secagg.Set { return r.proven }
 
 func (r *Round) blamedText() string {
 	if r.proven != (secagg.Set{}) {
-		return fmt.Sprintf(": members %s", r.proven)
+		return ": " + r.names(r.proven)
 	}
 	return ""
+}
+
+// names lists members for a person.
+func (r *Round) names(set secagg.Set) string {
+	var names []string
+	for _, m := range r.cfg.Server.Roster.Members {
+		if set.Has(m.Index) {
+			names = append(names, m.Name)
+		}
+	}
+	return strings.Join(names, ", ")
 }

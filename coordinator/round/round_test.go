@@ -195,6 +195,31 @@ func TestRangeAbortCountsAsReleased(t *testing.T) {
 	require.NotNil(t, a.Released)
 }
 
+// S35: members lock themselves when they see the certificate, so from then on the step counts as released, although no
+// unmask has arrived; before it, it does not.
+func TestCertificateCountsAsReleased(t *testing.T) {
+	b := newBench(t, nil, 1)
+	b.mute = kind(secagg.TypeUnmask)
+	b.open()
+	require.Equal(t, round.Unmask, b.round.Phase())
+	b.restart()
+	b.ticks(10)
+	require.Equal(t, secagg.SetOf(1, 2, 3, 4, 5), secagg.Set(*b.abort().Released))
+
+	b = newBench(t, nil, 1)
+	b.mute = kind(secagg.TypeUnmask)
+	b.open()
+	b.chunks = nil
+	b.restart()
+	require.Equal(t, secagg.SetOf(1, 2, 3, 4, 5), secagg.Set(*b.abort().Released), "the spool is lost")
+
+	b = newBench(t, nil, 1)
+	b.mute = kind(secagg.TypeAgree)
+	b.open()
+	b.ticks(10)
+	require.Nil(t, b.abort().Released)
+}
+
 // S35: a step that may have been released is repeated with the same survivors or not at all.
 func TestSameSurvivorsAfterRelease(t *testing.T) {
 	released := secagg.SetOf(1, 2, 3, 5)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/koinon-eu/koinon/coordinator/admin"
 	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 
@@ -33,7 +34,7 @@ func (s *federationService) Sync(ctx context.Context, r *pb.SyncRequest) (*pb.Sy
 	}
 	roster, signed := s.cfg.Book.Roster()
 	if roster == nil {
-		return nil, fmt.Errorf("no roster yet: %w", ErrState)
+		return nil, admin.Errorf(ErrState, "no member has enrolled yet, so there is no roster")
 	}
 	reply := &pb.SyncReply{Roster: pb.RosterToPB(signed)}
 	for _, p := range s.cfg.Book.Plans() {

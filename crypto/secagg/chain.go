@@ -2,10 +2,18 @@ package secagg
 
 import "encoding/binary"
 
-// StepDigest returns σ, which names a step of a plan by what it computes (§5):
-// one survivor set is released for it (S33).
+// StepDigest returns σ, which names a step of a plan by what it computes (§5).
 func StepDigest(federation, plan [32]byte, s Sum) [32]byte {
 	return hash("step", federation[:], plan[:], []byte{s.Kind}, binary.BigEndian.AppendUint32(nil, s.Step), s.Query[:], s.State[:], s.Model[:])
+}
+
+// LockName returns τ, the place of a step in a plan: kind, and its number among
+// the steps of that kind, from 1. One survivor set is released for it (S33). τ
+// holds no state and no query: those follow from fresh keys and from what other
+// members send, so a second run of the plan could change them and with them the
+// name of a step that was released before.
+func LockName(federation, plan [32]byte, kind uint8, number uint32) [32]byte {
+	return hash("lock", federation[:], plan[:], []byte{kind}, binary.BigEndian.AppendUint32(nil, number))
 }
 
 // InitialState returns state_0 (S58).

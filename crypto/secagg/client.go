@@ -20,8 +20,10 @@ const (
 type Fact struct {
 	Kind      FactKind
 	Round     uint32
-	Sigma     [32]byte // FactMasked, FactLock
+	Sigma     [32]byte // FactMasked: σ, what the vector answers
+	Lock      [32]byte // FactLock: τ, the place that is released
 	Survivors Set      // FactLock
+	Excused   Set      // FactLock: whom evidence proves guilty; only they may be missing from an earlier lock
 	H3        [32]byte // FactLock
 }
 
@@ -41,11 +43,12 @@ type ClientConfig struct {
 	// and Prev are not compared. Another State or Model is ErrModel, anything
 	// else ErrPolicy. With Follow, State and Model are not compared either.
 	Expect Sum
+	Number uint32 // of Expect among the plan's steps of its kind, from 1: its place (S33)
 	Rows   uint32 // own rows; fewer than min_rows is ErrNoData (S44)
 	Follow bool   // train on the announced model without having checked it (S62)
-	// Lock returns the survivors this node released for σ before (S33). Nil
-	// means none ever.
-	Lock func(sigma [32]byte) (Set, bool)
+	// Lock returns the survivors this node released for the place τ before, in
+	// this run or another one of the plan (S33). Nil means none ever.
+	Lock func(name [32]byte) (Set, bool)
 	Sign Signer
 	Seal Seal
 	Rho  [32]byte // fresh from the operating system for every batch (S13)

@@ -21,7 +21,10 @@ func (c *Client) agree(frames []Frame) (ClientOutput, error) {
 	if need := max(c.t, c.minSurvivors); c.u3.Len() < need {
 		return ClientOutput{}, fmt.Errorf("%w: %d survivors, %d needed", ErrTooFew, c.u3.Len(), need)
 	}
-	if err := c.checkLock(m, proofs); err != nil {
+	if err := c.checkEvidence(m, proofs); err != nil {
+		return ClientOutput{}, err
+	}
+	if err := c.checkLock(); err != nil {
 		return ClientOutput{}, err
 	}
 	f, err := c.sign(TypeAgree, agree{k: 1, g: c.g, h3: c.h3}.body())
@@ -86,9 +89,9 @@ func (v *transcriptView) readMasks(r Roster, frames []Frame, u3 Set) error {
 	return nil
 }
 
-// checkLock holds a step to the survivors it was released with, less those
-// whom attached evidence proves guilty (S33).
-func (c *Client) checkLock(m survivors, proofs []Frame) error {
+// checkEvidence reads the evidence that came with the survivors and notes whom
+// it proves guilty.
+func (c *Client) checkEvidence(m survivors, proofs []Frame) error {
 	if len(proofs) != len(m.blame) {
 		return fmt.Errorf("%w: %d digests with %d pieces of evidence", ErrTranscript, len(m.blame), len(proofs))
 	}
@@ -97,18 +100,30 @@ func (c *Client) checkLock(m survivors, proofs []Frame) error {
 			return fmt.Errorf("%w: evidence %d is not the announced one", ErrTranscript, i)
 		}
 	}
+	c.excused = c.guilty(proofs)
+	return nil
+}
+
+// checkLock holds a place of the plan to the survivors it was released with,
+// less those whom attached evidence proves guilty (S33). It is asked before
+// `agree` and again before `unmask`: another run of the plan may have released
+// the place in between.
+func (c *Client) checkLock() error {
 	if c.cfg.Lock == nil {
 		return nil
 	}
-	locked, ok := c.cfg.Lock(c.sigma())
+	locked, ok := c.cfg.Lock(c.lockName())
 	if !ok || locked == c.u3 {
 		return nil
 	}
-	missing := locked.Minus(c.u3)
-	if !c.u3.SubsetOf(locked) || !missing.SubsetOf(c.guilty(proofs)) {
+	if !c.u3.SubsetOf(locked) || !locked.Minus(c.u3).SubsetOf(c.excused) {
 		return fmt.Errorf("%w: %v, now %v", ErrStepReleased, locked, c.u3)
 	}
 	return nil
+}
+
+func (c *Client) lockName() [32]byte {
+	return LockName(c.cfg.Federation, c.cfg.Plan, c.sum.Kind, c.cfg.Number)
 }
 
 // guilty returns who is proven guilty under this plan by evidence this member

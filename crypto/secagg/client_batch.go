@@ -27,6 +27,7 @@ type Client struct {
 	state        clientState
 	t            int
 	minSurvivors int
+	excused      Set // proven guilty by evidence that came with the survivors (S33)
 
 	transcriptView // public: all that this member has seen and checked
 
@@ -83,6 +84,8 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("%w: own minimum of %d members and %d survivors, never below %d", ErrThreshold, cfg.MinCohort, cfg.MinSurvivors, MinCohort)
 	case n < cfg.MinCohort:
 		return nil, fmt.Errorf("%w: cohort of %d, own minimum is %d", ErrThreshold, n, cfg.MinCohort)
+	case cfg.Number == 0:
+		return nil, fmt.Errorf("%w: step without its number", ErrPlan)
 	case cfg.Sign == nil || cfg.Seal == nil:
 		return nil, fmt.Errorf("client of member %d without a signer or a sealer", cfg.Self)
 	}

@@ -18,13 +18,16 @@ func (c *Client) release(frames []Frame) (ClientOutput, error) {
 	if c.state == stateReleased {
 		return ClientOutput{Send: []Frame{c.own[TypeUnmask]}}, nil
 	}
+	if err := c.checkLock(); err != nil {
+		return ClientOutput{}, err
+	}
 	f, err := c.sign(TypeUnmask, c.unmaskBody())
 	if err != nil {
 		return ClientOutput{}, err
 	}
 	c.state = stateReleased
 	return ClientOutput{
-		Store: []Fact{{Kind: FactLock, Round: c.sum.Round, Sigma: c.sigma(), Survivors: c.u3, H3: c.h3}},
+		Store: []Fact{{Kind: FactLock, Round: c.sum.Round, Lock: c.lockName(), Survivors: c.u3, Excused: c.excused, H3: c.h3}},
 		Send:  []Frame{f},
 	}, nil
 }

@@ -46,6 +46,8 @@ const (
 	// MaxFrame is the largest frame in bytes.
 	MaxFrame = 1 << 20
 	maxBody  = MaxFrame - frameHeader - ed25519.SignatureSize
+	// MaxEvidence is the most bytes of one piece of evidence that can go along with the survivors (S33).
+	MaxEvidence = maxBody
 )
 
 var kinds = map[Type]kind{

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite testdata; only with a written r
 
 const goldenFile = "testdata/transcript.txt"
 
-// S13, S15, S18: with ρ, signatures and encapsulations fixed, every byte of a
+// S13, S15, S18, S19, S20, S21, S22: with ρ, signatures and encapsulations fixed, every byte of a
 // batch of four with one dropout is fixed. The file has a line for each
 // encapsulation and for each frame its digest.
 func TestGoldenTranscript(t *testing.T) {

@@ -83,6 +83,14 @@ func TestRosterSybil(t *testing.T) {
 	requireLeft(t, b, secagg.ErrTranscript, 1, 2, 3, 4, 5)
 }
 
+// S10, S11: another roster version than the one the operator accepted.
+func TestAnotherRosterVersion(t *testing.T) {
+	b := secaggtest.New(t, secaggtest.Options{Server: func(c *secagg.ServerConfig) { c.RosterDigest = secaggtest.Digest("roster 2") }})
+	b.Advertise(b.Cohort())
+	requireLeft(t, b, secagg.ErrRoster, 1, 2, 3, 4, 5)
+	require.Empty(t, b.Facts[1])
+}
+
 // S10: one key under two names.
 func TestDuplicateKeys(t *testing.T) {
 	b := secaggtest.New(t, secaggtest.Options{})

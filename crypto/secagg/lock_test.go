@@ -16,7 +16,7 @@ func locks(b *secaggtest.Batch) map[uint8]map[[32]byte]secagg.Set {
 		all[i] = map[[32]byte]secagg.Set{}
 		for _, f := range facts {
 			if f.Kind == secagg.FactLock {
-				all[i][f.Sigma] = f.Survivors
+				all[i][f.Lock] = f.Survivors
 			}
 		}
 	}
@@ -31,7 +31,7 @@ func again(t *testing.T, before *secaggtest.Batch, run byte, server func(*secagg
 		Client: func(i uint8, c *secagg.ClientConfig) {
 			c.Roster = before.Roster
 			c.Sign = before.Sign(i)
-			c.Lock = func(sigma [32]byte) (secagg.Set, bool) { s, ok := stored[i][sigma]; return s, ok }
+			c.Lock = func(name [32]byte) (secagg.Set, bool) { s, ok := stored[i][name]; return s, ok }
 		},
 	})
 }
@@ -70,12 +70,68 @@ func TestStepLockedToSurvivors(t *testing.T) {
 	requireSum(t, b, b.Cohort())
 }
 
-// S34: σ does not name the run.
+// S34: the place does not name the run.
 func TestNewRunSamePlanLocked(t *testing.T) {
 	before := released(t)
 	b := with(t, again(t, before, 7, nil), before)
 	require.ErrorIs(t, b.Run(map[uint8]secagg.Phase{2: secagg.PhaseShare}), secagg.ErrTooFew)
 	requireLeft(t, b, secagg.ErrStepReleased, 1, 3, 4, 5)
+}
+
+// S34: in a second run later steps have another state, model and query, because
+// masks are fresh and a colluding member may send other values. Their places
+// are the same, and so are their survivors; the next place is free.
+func TestNewRunLaterStepLocked(t *testing.T) {
+	before := released(t)
+	later := func(number uint32) *secaggtest.Batch {
+		o := secaggtest.DefaultSum()
+		o.State, o.Model, o.Query = secaggtest.Digest("state b"), secaggtest.Digest("model b"), secaggtest.Digest("query b")
+		stored := locks(before)
+		b := secaggtest.New(t, secaggtest.Options{
+			Run: [16]byte{9}, Seed: 1, Sum: o,
+			Client: func(i uint8, c *secagg.ClientConfig) {
+				c.Roster, c.Sign, c.Number = before.Roster, before.Sign(i), number
+				c.Lock = func(name [32]byte) (secagg.Set, bool) { s, ok := stored[i][name]; return s, ok }
+			},
+		})
+		return with(t, b, before)
+	}
+	b := later(before.Opt.Sum.Step)
+	require.NotEqual(t, secagg.StepDigest(secaggtest.Digest("federation"), secaggtest.Digest("plan"), before.Server.Sum()),
+		secagg.StepDigest(secaggtest.Digest("federation"), secaggtest.Digest("plan"), b.Server.Sum()))
+	require.ErrorIs(t, b.Run(map[uint8]secagg.Phase{5: secagg.PhaseMask}), secagg.ErrTooFew)
+	requireLeft(t, b, secagg.ErrStepReleased, 1, 2, 3, 4)
+
+	b = later(before.Opt.Sum.Step + 1)
+	require.NoError(t, b.Run(map[uint8]secagg.Phase{5: secagg.PhaseMask}))
+	requireSum(t, b, b.Cohort().Without(5))
+}
+
+// S33: two runs of a plan reach the same place at the same time with different
+// survivors. All have agreed to both before either was released; only one is.
+func TestTwoRunsAtOnce(t *testing.T) {
+	stored := map[uint8]map[[32]byte]secagg.Set{}
+	for i := uint8(1); i <= 5; i++ {
+		stored[i] = map[[32]byte]secagg.Set{}
+	}
+	disk := func(i uint8, c *secagg.ClientConfig) {
+		c.Lock = func(name [32]byte) (secagg.Set, bool) { s, ok := stored[i][name]; return s, ok }
+	}
+	first := secaggtest.New(t, secaggtest.Options{Run: [16]byte{1}, Client: disk})
+	second := secaggtest.New(t, secaggtest.Options{Run: [16]byte{2}, Client: disk})
+	for b, who := range map[*secaggtest.Batch]secagg.Set{first: first.Cohort(), second: second.Cohort().Without(5)} {
+		b.Advertise(b.Cohort())
+		require.NoError(t, b.Share(b.Cohort()))
+		require.NoError(t, b.Mask(who))
+		require.NoError(t, b.Agree(who))
+	}
+	require.NoError(t, first.Unmask(first.Cohort()))
+	for i, l := range locks(first) {
+		stored[i] = l
+	}
+	require.NoError(t, second.Unmask(second.Cohort()))
+	requireLeft(t, second, secagg.ErrStepReleased, 1, 2, 3, 4)
+	require.ErrorIs(t, second.Publish(second.Cohort()), secagg.ErrTooFew)
 }
 
 // S35: a coordinator that knows of the release waits for the same survivors.

@@ -109,7 +109,7 @@ func (o *oracle) attempt(round uint32, a, b secagg.Set) {
 	for i, facts := range batch.Facts {
 		for _, f := range facts {
 			if f.Kind == secagg.FactLock {
-				o.locks[i][f.Sigma] = f.Survivors
+				o.locks[i][f.Lock] = f.Survivors
 			}
 		}
 	}

@@ -23,7 +23,7 @@ func long(chunks int) secagg.Sum {
 	return s
 }
 
-// S32, S54: an upload counts only when all of it is stored; what is missing
+// S32, S54, S71: an upload counts only when all of it is stored; what is missing
 // when U3 is fixed makes a dropout, and no part of it is in the sum.
 func TestPartialUploadNotSummed(t *testing.T) {
 	b := secaggtest.New(t, secaggtest.Options{Sum: long(3)})

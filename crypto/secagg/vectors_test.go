@@ -68,7 +68,7 @@ func TestKnownDigests(t *testing.T) {
 	require.Equal(t, "6b23d6e27f41674e07ff860d7c74f0041c07ac9a1c8f0f7c22bf2d06cacd9d31", hexOf(ChunkHash(258, []byte("data"))))
 }
 
-// S2, S14: sets and dealers.
+// S2, S14, S20: sets and dealers.
 func TestSetsAndDealers(t *testing.T) {
 	s := SetOf(1, 9, 255, 0)
 	require.Equal(t, Set{0: 2, 1: 2, 31: 128}, s)

@@ -1,13 +1,12 @@
 package service
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"go.yaml.in/yaml/v4"
+	"github.com/koinon-eu/koinon/deploy/strictyaml"
 )
 
 // MaxConfig is the largest configuration file, in bytes.
@@ -36,22 +35,11 @@ func DecodeConfig(name string, r io.Reader, into any) error {
 	if len(text) > MaxConfig {
 		return fmt.Errorf("%s: larger than %d bytes", name, MaxConfig)
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	dec.KnownFields(true)
-	switch err := dec.Decode(into); {
+	switch err := strictyaml.Decode(text, into); {
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("%s: empty", name)
 	case err != nil:
 		return fmt.Errorf("%s: %w", name, err)
-	}
-	// One Decode leaves a second document unread and says nothing.
-	var second yaml.Node
-	switch err := dec.Decode(&second); {
-	case errors.Is(err, io.EOF):
-	case err != nil:
-		return fmt.Errorf("%s: %w", name, err)
-	default:
-		return fmt.Errorf("%s: line %d: a second YAML document; one is expected", name, second.Line)
 	}
 	if v, ok := into.(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {

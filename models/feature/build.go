@@ -31,6 +31,13 @@ type sink struct {
 	add    func(field string) (reason string)
 }
 
+// MissingError names the columns of a schema that a table's header lacks.
+type MissingError struct{ Columns []string }
+
+func (e *MissingError) Error() string {
+	return "header: no column " + strings.Join(e.Columns, ", ")
+}
+
 func newBuilder(s *Schema, lim Limits, header, keep []string) (*builder, error) {
 	place, err := checkHeader(header, lim)
 	if err != nil {
@@ -64,7 +71,7 @@ func newBuilder(s *Schema, lim Limits, header, keep []string) (*builder, error) 
 		}
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("header: no column %s", strings.Join(missing, ", "))
+		return nil, &MissingError{Columns: missing}
 	}
 	for i, name := range header {
 		if !slices.ContainsFunc(b.sinks, func(s sink) bool { return s.place == i }) {

@@ -143,6 +143,7 @@ func namesWithFloor(tab *Table, column string) []string {
 	return out
 }
 
+// S51: statistics are integers that add up over members.
 func TestSumsOfPartsAreTheSumOfTheWhole(t *testing.T) {
 	s := wideSchema(t)
 	tab := wideTable(t, s, 3000, 3)

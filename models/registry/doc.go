@@ -11,4 +11,8 @@
 // statement, the approvals. Nothing else decides what is fetched, so a web
 // server can withhold a release but not change one; and no unverified byte
 // ever gets a name on the caller's disk.
+//
+// A revoked release is listed with mode and reason, and its files are answered
+// with 410 Gone. That word is not signed: it can only refuse, as the server
+// could in any case. It reaches nobody who has pulled before.
 package registry

@@ -10,11 +10,27 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"time"
+
+	"github.com/koinon-eu/koinon/models/release/canonical"
 )
 
-// ErrRedirect means that a web server pointed to another host.
-var ErrRedirect = errors.New("redirect to another host refused")
+// Errors that a caller branches on.
+var (
+	ErrRedirect = errors.New("redirect to another host refused") // a web server pointed there
+	ErrPlain    = errors.New("only https is accepted")
+)
+
+// StatusError means that a web server answered with another status than 200.
+type StatusError struct {
+	URL  string
+	Code int
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("get %s: the server answers %d %s", e.URL, e.Code, http.StatusText(e.Code))
+}
 
 // Client pulls releases. The zero value trusts the system's certificate
 // authorities and shows no progress.
@@ -49,7 +65,7 @@ func (c *Client) check(location string) (*url.URL, error) {
 	ip := net.ParseIP(u.Hostname())
 	local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 	if u.Scheme != "https" && (u.Scheme != "http" || !local) {
-		return nil, fmt.Errorf("location %s: only https is accepted", u)
+		return nil, fmt.Errorf("location %s: %w", u, ErrPlain)
 	}
 	return u, nil
 }
@@ -100,8 +116,13 @@ func (c *Client) get(ctx context.Context, u *url.URL, limit int64, seen func(int
 		return nil, fmt.Errorf("get %s: %w", u, unwrapURL(err))
 	}
 	defer res.Body.Close()
+	if res.StatusCode == http.StatusGone {
+		if revoked := gone(u, res.Body); revoked != nil {
+			return nil, revoked
+		}
+	}
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("get %s: the server answers %s", u, res.Status)
+		return nil, &StatusError{URL: u.String(), Code: res.StatusCode}
 	}
 	if res.ContentLength > limit {
 		return nil, fmt.Errorf("get %s: %d bytes, limit %d", u, res.ContentLength, limit)
@@ -120,6 +141,16 @@ func (c *Client) get(ctx context.Context, u *url.URL, limit int64, seen func(int
 		return nil, fmt.Errorf("get %s: more than %d bytes", u, limit)
 	}
 	return data, nil
+}
+
+// gone reads why a release is given out no more; nil if the answer does not say.
+func gone(u *url.URL, body io.Reader) error {
+	data, err := io.ReadAll(io.LimitReader(body, maxRevocation))
+	var why Revocation
+	if err != nil || canonical.Unmarshal(data, maxRevocation, &why) != nil {
+		return nil
+	}
+	return &RevokedError{Name: path.Base(path.Dir(u.Path)), Revocation: why}
 }
 
 var errStalled = errors.New("the transfer stands still")

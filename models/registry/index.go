@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/koinon-eu/koinon/models/release"
 	"github.com/koinon-eu/koinon/models/release/canonical"
@@ -36,6 +37,43 @@ type Entry struct {
 	Plan      string         `json:"plan"` // name
 	Statement release.Digest `json:"statement"`
 	Size      int64          `json:"size"` // bytes of all files
+	Revoked   *Revocation    `json:"revoked,omitempty"`
+}
+
+// Revocation says that a release must not be used any more.
+type Revocation struct {
+	Mode   string `json:"mode"` // suspend, withdraw or recall
+	Reason string `json:"reason"`
+	Time   string `json:"time"` // RFC 3339, UTC
+}
+
+// RevokedError means that a store gives a release out no more.
+type RevokedError struct {
+	Name string
+	Revocation
+}
+
+// Error shows no control character of a reason, which comes from a server.
+func (e *RevokedError) Error() string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, fmt.Sprintf("release %s is revoked (%s, %s): %s", e.Name, e.Mode, e.Time, e.Reason))
+}
+
+// maxRevocation bounds the answer to a request for a revoked release, in bytes.
+const maxRevocation = 8 << 10
+
+// revoked returns a *RevokedError if the index lists the release as revoked.
+func (x *Index) revoked(name string) error {
+	for _, e := range x.Releases {
+		if e.Name == name && e.Revoked != nil {
+			return &RevokedError{Name: name, Revocation: *e.Revoked}
+		}
+	}
+	return nil
 }
 
 // parseIndex reads index.json.
@@ -55,9 +93,18 @@ func parseIndex(data []byte) (*Index, error) {
 	return &x, nil
 }
 
-// with returns the index with an entry added or replaced.
+// with returns the index with an entry added or replaced. What was revoked
+// stays so.
 func (x *Index) with(e Entry) *Index {
-	list := slices.DeleteFunc(slices.Clone(x.Releases), func(old Entry) bool { return old.Name == e.Name })
+	list := slices.DeleteFunc(slices.Clone(x.Releases), func(old Entry) bool {
+		if old.Name != e.Name {
+			return false
+		}
+		if e.Revoked == nil {
+			e.Revoked = old.Revoked
+		}
+		return true
+	})
 	list = append(list, e)
 	slices.SortFunc(list, func(a, b Entry) int {
 		if c := strings.Compare(b.Created, a.Created); c != 0 {
@@ -68,10 +115,9 @@ func (x *Index) with(e Entry) *Index {
 	return &Index{Format: indexFormat, Releases: list}
 }
 
-func entryOf(r *release.Release) Entry {
-	s := r.Statement
-	e := Entry{Name: s.Name, Created: s.Created, Purpose: s.Purpose, Plan: s.Plan.Name, Statement: r.Digest}
-	for _, data := range r.Files {
+func entryOf(s *release.Statement, digest release.Digest, files release.Files) Entry {
+	e := Entry{Name: s.Name, Created: s.Created, Purpose: s.Purpose, Plan: s.Plan.Name, Statement: digest}
+	for _, data := range files {
 		e.Size += int64(len(data))
 	}
 	return e

@@ -3,7 +3,9 @@ package registry
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path"
@@ -67,8 +69,22 @@ func (c *Client) Pull(ctx context.Context, location string, p release.Policy) (*
 	return release.Open(files, p)
 }
 
-// pullDir is Pull for a directory.
+// pullDir is Pull for a directory. One that lies in a store is held to the
+// store's index.
 func pullDir(dir string, p release.Policy) (*release.Release, error) {
+	whole, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if folder := filepath.Dir(whole); filepath.Base(folder) == ReleasesFolder {
+		index, err := listDir(filepath.Dir(folder))
+		if err == nil {
+			err = index.revoked(filepath.Base(whole))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
 	files, err := release.Read(dir)
 	if err != nil {
 		return nil, err

@@ -338,3 +338,54 @@ func FuzzIndex(f *testing.F) {
 		require.Equal(t, err == nil, x != nil)
 	})
 }
+
+func TestRevoke(t *testing.T) {
+	m := newMaker(t)
+	root := t.TempDir()
+	store, err := registry.OpenStore(root)
+	require.NoError(t, err)
+	first, second := m.seal(t, "risk-1", "one", at), m.seal(t, "risk-2", "two", at)
+	require.NoError(t, store.Put(first))
+	require.NoError(t, store.Put(second))
+	why := registry.Revocation{Mode: "withdraw", Reason: "calibration drifted", Time: "2026-11-25T08:00:00Z"}
+	require.NoError(t, store.Revoke("risk-1", why))
+	require.NoError(t, store.Revoke("risk-1", why), "a repeated Revoke is no error")
+	require.NoError(t, store.Put(first), "a repeated Put gives nothing back")
+	require.NoError(t, store.Revoke("none", why), "what is not there is not given out")
+	require.Error(t, store.Revoke("../x", why))
+
+	check := func(store *registry.Store) {
+		url, client := serve(t, store)
+		for _, place := range []string{url, root} {
+			index, err := client.List(t.Context(), place)
+			require.NoError(t, err)
+			require.Len(t, index.Releases, 2)
+			for _, e := range index.Releases {
+				require.Equal(t, e.Name == "risk-1", e.Revoked != nil)
+			}
+			_, err = client.Pull(t.Context(), place+"/releases/risk-1", m.policy())
+			var revoked *registry.RevokedError
+			require.ErrorAs(t, err, &revoked)
+			require.Equal(t, registry.RevokedError{Name: "risk-1", Revocation: why}, *revoked)
+			_, err = client.Pull(t.Context(), place+"/releases/risk-2", m.policy())
+			require.NoError(t, err)
+		}
+	}
+	check(store)
+	store, err = registry.OpenStore(root)
+	require.NoError(t, err)
+	check(store)
+	require.NoError(t, os.Remove(filepath.Join(root, registry.IndexFile)))
+	store, err = registry.OpenStore(root)
+	require.NoError(t, err)
+	require.NoError(t, store.Put(second))
+	require.NoError(t, store.Revoke("risk-1", why), "a lost index")
+	check(store)
+
+	w := httptest.NewRecorder()
+	store.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/releases/risk-1/model.koinon", nil))
+	require.Equal(t, http.StatusGone, w.Code)
+	url, client := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "gone", http.StatusGone) }))
+	_, err = client.Pull(t.Context(), url+"/releases/risk-1", m.policy())
+	require.ErrorContains(t, err, "410 Gone")
+}

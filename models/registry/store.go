@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,7 +24,9 @@ var ErrExists = errors.New("a different release of this name is already publishe
 // methods may be called from several goroutines.
 type Store struct {
 	root string
-	mu   sync.Mutex // one Put at a time: the index is read, changed and written
+	mu   sync.Mutex // one Put or Revoke at a time: the index is read, changed and written
+
+	withheld sync.Map // name of a revoked release → Revocation
 }
 
 // OpenStore opens the store at root and makes it if it is not there.
@@ -32,8 +35,14 @@ func OpenStore(root string) (*Store, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	s := &Store{root: root}
-	if _, err := s.Index(); err != nil {
+	index, err := s.Index()
+	if err != nil {
 		return nil, err
+	}
+	for _, e := range index.Releases {
+		if e.Revoked != nil {
+			s.withheld.Store(e.Name, *e.Revoked)
+		}
 	}
 	return s, nil
 }
@@ -59,14 +68,62 @@ func (s *Store) Put(r *release.Release) error {
 	if err != nil {
 		return err
 	}
-	data, err := canonical.Marshal(index.with(entryOf(r)))
+	return s.write(index.with(entryOf(r.Statement, r.Digest, r.Files)))
+}
+
+func (s *Store) write(x *Index) error {
+	data, err := canonical.Marshal(x)
+	if err == nil {
+		err = replace(filepath.Join(s.root, IndexFile), data)
+	}
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	if err := replace(filepath.Join(s.root, IndexFile), data); err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
 	return nil
+}
+
+// Revoke gives a release out no more and says why, in the index and in the
+// answer to whoever asks for it. The files stay. Revoking again with the same
+// words changes nothing, so that a Revoke that was cut off can be repeated.
+func (s *Store) Revoke(name string, why Revocation) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !release.ValidName(name) {
+		return fmt.Errorf("store: release name %.100q is not valid", name)
+	}
+	s.withheld.Store(name, why)
+	index, err := s.Index()
+	if err != nil {
+		return err
+	}
+	var entry Entry
+	switch i := slices.IndexFunc(index.Releases, func(e Entry) bool { return e.Name == name }); {
+	case i < 0: // the index was lost
+		if entry, err = s.stored(name); errors.Is(err, fs.ErrNotExist) {
+			return nil // there is nothing to give out
+		} else if err != nil {
+			return fmt.Errorf("store: revoke %s: %w", name, err)
+		}
+	case index.Releases[i].Revoked != nil && *index.Releases[i].Revoked == why:
+		return nil
+	default:
+		entry = index.Releases[i]
+	}
+	entry.Revoked = &why
+	return s.write(index.with(entry))
+}
+
+// stored makes the index entry of a release from its files.
+func (s *Store) stored(name string) (Entry, error) {
+	files, err := release.Read(filepath.Join(s.root, ReleasesFolder, name))
+	if err != nil {
+		return Entry{}, err
+	}
+	statement, err := release.ParseStatement(files[release.StatementFile])
+	if err != nil {
+		return Entry{}, err
+	}
+	return entryOf(statement, release.StatementDigest(files[release.StatementFile]), files), nil
 }
 
 // same returns nil if dir holds exactly these files.
@@ -136,6 +193,9 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.NotFound(w, req)
 		return
 	}
+	if s.refuse(w, name) {
+		return
+	}
 	f, err := os.Open(filepath.Join(s.root, filepath.FromSlash(name)))
 	if err != nil {
 		http.NotFound(w, req)
@@ -148,11 +208,7 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if strings.HasPrefix(name, ReleasesFolder+"/") {
-		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	} else {
-		w.Header().Set("Cache-Control", "no-cache")
-	}
+	w.Header().Set("Cache-Control", "no-cache") // a release never changes, but it may be revoked
 	switch filepath.Ext(name) {
 	case ".koinon":
 		w.Header().Set("Content-Type", "application/octet-stream")
@@ -165,6 +221,30 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox")
 	}
 	http.ServeContent(w, req, name, info.ModTime(), f)
+}
+
+// refuse answers a request for a file of a revoked release with 410 Gone and
+// the revocation, and reports whether it did.
+func (s *Store) refuse(w http.ResponseWriter, name string) bool {
+	part := strings.Split(name, "/")
+	if len(part) != 3 {
+		return false
+	}
+	why, ok := s.withheld.Load(part[1])
+	if !ok {
+		return false
+	}
+	data, err := canonical.Marshal(why)
+	if err != nil {
+		http.Error(w, "internal", http.StatusInternalServerError)
+		return true
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusGone)
+	_, _ = w.Write(data) // the reader may have gone
+	return true
 }
 
 // published tells whether a path below the store may be served.

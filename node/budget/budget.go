@@ -12,11 +12,10 @@ import (
 
 // Errors on which a participant branches.
 var (
-	ErrSpent    = errors.New("budget of the plan is spent")                       // ErrBudget of the protocol
-	ErrReused   = errors.New("a vector was already masked in this round")         // S27
-	ErrStale    = errors.New("round is not newer than the last")                  // S13, S64
-	ErrReleased = errors.New("step was already released with other survivors")    // S33
-	ErrNoSkip   = errors.New("statistics and evaluation steps cannot be skipped") // S35
+	ErrSpent    = errors.New("budget of the plan is spent")                    // ErrBudget of the protocol
+	ErrReused   = errors.New("a vector was already masked in this round")      // S27
+	ErrStale    = errors.New("round is not newer than the last")               // S13, S64
+	ErrReleased = errors.New("step was already released with other survivors") // S33
 )
 
 // Kind of a step, as in the sum message.
@@ -78,7 +77,6 @@ func (r *Run) UnmarshalText(text []byte) error {
 // Limits of one plan. Zero is the default, a negative number is none at all.
 type Limits struct {
 	Evaluations int // different evaluation steps; default 3
-	Skips       int // S35 max_skips; default 1
 }
 
 func limit(v, otherwise int) int {
@@ -89,4 +87,3 @@ func limit(v, otherwise int) int {
 }
 
 func (l Limits) evaluations() int { return limit(l.Evaluations, 3) }
-func (l Limits) skips() int       { return limit(l.Skips, 1) }

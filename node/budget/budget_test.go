@@ -99,47 +99,32 @@ func TestLastRoundIsDurable(t *testing.T) {
 // TestLockHoldsSurvivors: S33.
 func TestLockHoldsSurvivors(t *testing.T) {
 	l, path := newLedger(t)
-	sigma := chain.Digest{7}
-	lock := Lock{Sigma: sigma, Survivors: set(0, 1, 2, 4), H3: chain.Digest{1}, Run: run, Round: 3}
-	_, ok := l.Locked(sigma)
+	name := chain.Digest{7}
+	lock := Lock{Name: name, Survivors: set(0, 1, 2, 4), H3: chain.Digest{1}, Run: run, Round: 3}
+	_, ok := l.Locked(name)
 	require.False(t, ok)
 	require.NoError(t, l.Lock(100, lock))
 	before := l.Summary()
 	require.NoError(t, l.Lock(100, lock), "the same again")
 	require.Equal(t, before, l.Summary(), "is not written twice")
-	for _, survivors := range []chain.Digest{set(0, 1, 2, 3), set(0, 1, 2, 3, 4), set(5), set(0, 1, 2, 4, 200)} {
+	for _, survivors := range []chain.Digest{set(0, 1, 2, 3), set(0, 1, 2, 3, 4), set(5), set(0, 1, 2, 4, 200), set(0, 1, 4)} {
 		bad := lock
-		bad.Survivors, bad.Round = survivors, 4
+		bad.Survivors, bad.Round, bad.Excused = survivors, 4, set(4)
 		require.ErrorIs(t, l.Lock(100, bad), ErrReleased)
 	}
 	require.NoError(t, l.Close())
 
 	l = open(t, path)
-	got, ok := l.Locked(sigma)
+	got, ok := l.Locked(name)
 	require.True(t, ok)
 	require.Equal(t, lock, got)
 	repeat := lock
 	repeat.Round, repeat.H3 = 4, chain.Digest{2}
 	require.NoError(t, l.Lock(100, repeat), "repeated with the same survivors")
 	without := repeat
-	without.Survivors = set(0, 1, 4)
+	without.Survivors, without.Excused = set(0, 1, 4), set(2, 3)
 	require.NoError(t, l.Lock(100, without), "without one proven guilty")
 	require.ErrorIs(t, l.Lock(100, repeat), ErrReleased, "who stays out")
-}
-
-// TestSkipsAreLimited: S35.
-func TestSkipsAreLimited(t *testing.T) {
-	l, path := newLedger(t)
-	require.ErrorIs(t, l.Skip(100, Skip{plan, 0, Statistics}, Limits{}), ErrNoSkip)
-	require.ErrorIs(t, l.Skip(100, Skip{plan, 9, Evaluate}, Limits{}), ErrNoSkip)
-	require.NoError(t, l.Skip(100, Skip{plan, 3, Train}, Limits{}))
-	require.NoError(t, l.Skip(100, Skip{plan, 3, Train}, Limits{}), "one step counts once")
-	require.ErrorIs(t, l.Skip(100, Skip{plan, 4, Train}, Limits{}), ErrSpent)
-	require.NoError(t, l.Close())
-	l = open(t, path)
-	require.ErrorIs(t, l.Skip(100, Skip{plan, 4, Grow}, Limits{}), ErrSpent)
-	require.NoError(t, l.Skip(100, Skip{plan, 4, Grow}, Limits{Skips: 2}))
-	require.ErrorIs(t, l.Skip(100, Skip{other, 4, Train}, Limits{Skips: -1}), ErrSpent)
 }
 
 func TestShowAndVerify(t *testing.T) {
@@ -149,12 +134,11 @@ func TestShowAndVerify(t *testing.T) {
 	require.NoError(t, l.Reserve(110, sum(2, 1, Train, 2), Limits{}))
 	require.NoError(t, l.Reserve(120, sum(3, 1, Train, 2), Limits{}))
 	require.NoError(t, l.Reserve(130, sum(4, 2, Evaluate, 3), Limits{}))
-	require.NoError(t, l.Skip(140, Skip{plan, 5, Train}, Limits{}))
 	early := sum(5, 0, Train, 9)
 	early.Plan = other
 	require.NoError(t, l.Reserve(150, early, Limits{}))
 	want := []Account{
-		{Plan: plan, Sums: map[string]int{"statistics": 1, "train": 2, "evaluate": 1}, Steps: 3, Evaluations: 1, Skips: 1, First: 100, Last: 140},
+		{Plan: plan, Sums: map[string]int{"statistics": 1, "train": 2, "evaluate": 1}, Steps: 3, Evaluations: 1, First: 100, Last: 130},
 		{Plan: other, Sums: map[string]int{"train": 1}, Steps: 1, First: 150, Last: 150},
 	}
 	require.Equal(t, want, l.Show())
@@ -184,15 +168,15 @@ func TestLedgerThatBreaksTheRulesIsRefused(t *testing.T) {
 		body any
 	}
 	for name, entries := range map[string][]entry{
-		"masked twice":    {{entrySum, sum(1, 0, Train, 1)}, {entrySum, sum(1, 0, Train, 1)}},
-		"round back":      {{entryRound, roundFact{run, 2}}, {entryRound, roundFact{run, 1}}},
-		"released twice":  {{entryLock, Lock{Survivors: set(1)}}, {entryLock, Lock{Survivors: set(2)}}},
-		"skip evaluate":   {{entrySkip, Skip{plan, 1, Evaluate}}},
-		"unknown kind":    {{"gift", roundFact{run, 1}}},
-		"wrong body":      {{entryRound, map[string]int{"round": 1}}},
-		"unknown step":    {{entrySum, map[string]any{"plan": plan, "run": run, "round": 1, "step": 1, "kind": "dance", "sigma": plan}}},
-		"short run":       {{entryRound, map[string]any{"run": "00", "round": 1}}},
-		"overflown round": {{entryRound, json.RawMessage(`{"run":"01000000000000000000000000000000","round":4294967296}`)}},
+		"masked twice":      {{entrySum, sum(1, 0, Train, 1)}, {entrySum, sum(1, 0, Train, 1)}},
+		"round back":        {{entryRound, roundFact{run, 2}}, {entryRound, roundFact{run, 1}}},
+		"released twice":    {{entryLock, Lock{Survivors: set(1)}}, {entryLock, Lock{Survivors: set(2)}}},
+		"released to fewer": {{entryLock, Lock{Survivors: set(1, 2)}}, {entryLock, Lock{Survivors: set(1)}}},
+		"unknown kind":      {{"gift", roundFact{run, 1}}},
+		"wrong body":        {{entryRound, map[string]int{"round": 1}}},
+		"unknown step":      {{entrySum, map[string]any{"plan": plan, "run": run, "round": 1, "step": 1, "kind": "dance", "sigma": plan}}},
+		"short run":         {{entryRound, map[string]any{"run": "00", "round": 1}}},
+		"overflown round":   {{entryRound, json.RawMessage(`{"run":"01000000000000000000000000000000","round":4294967296}`)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "budget.jsonl")
@@ -218,7 +202,7 @@ func TestRefusedSpendingLeavesNoTrace(t *testing.T) {
 	require.NoError(t, l.Close())
 	require.ErrorIs(t, l.Round(1, run, 1), chain.ErrClosed)
 	require.Zero(t, l.LastRound(run))
-	require.ErrorIs(t, l.Lock(1, Lock{Sigma: plan}), chain.ErrClosed)
+	require.ErrorIs(t, l.Lock(1, Lock{Name: plan}), chain.ErrClosed)
 	_, ok := l.Locked(plan)
 	require.False(t, ok)
 	require.True(t, errors.Is(l.Reserve(1, sum(1, 1, Evaluate, 1), Limits{}), chain.ErrClosed))
@@ -242,10 +226,10 @@ func TestKinds(t *testing.T) {
 }
 
 func FuzzReplay(f *testing.F) {
-	for _, body := range []any{sum(1, 1, Train, 1), Lock{}, Skip{plan, 1, Train}, roundFact{run, 1}} {
+	for _, body := range []any{sum(1, 1, Train, 1), Lock{}, roundFact{run, 1}} {
 		b, err := json.Marshal(body)
 		require.NoError(f, err)
-		for _, kind := range []string{entryRound, entrySum, entryLock, entrySkip, "x"} {
+		for _, kind := range []string{entryRound, entrySum, entryLock, "x"} {
 			f.Add(kind, b)
 		}
 	}

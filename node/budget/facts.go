@@ -7,7 +7,6 @@ const (
 	entryRound = "round"
 	entrySum   = "sum"
 	entryLock  = "lock"
-	entrySkip  = "skip"
 )
 
 // Sum is one sum this node is about to put its vector into.
@@ -20,20 +19,21 @@ type Sum struct {
 	Sigma chain.Digest `json:"sigma"` // step digest σ
 }
 
-// Lock says with which survivors a step was released (S33).
+// Lock says with which survivors a place of a plan was released (S33).
 type Lock struct {
-	Sigma     chain.Digest `json:"sigma"`
+	Name      chain.Digest `json:"name"`      // τ, the same in every run of the plan
 	Survivors chain.Digest `json:"survivors"` // the 256-bit member set, as 32 bytes
+	Excused   chain.Digest `json:"excused"`   // members whom evidence checked here proves guilty
 	H3        chain.Digest `json:"h3"`
 	Run       Run          `json:"run"`
 	Round     uint32       `json:"round"`
 }
 
-// Skip says that a training step was passed over (S35).
-type Skip struct {
-	Plan chain.Digest `json:"plan"`
-	Step uint32       `json:"step"`
-	Kind Kind         `json:"kind"`
+// Follows reports whether the place that was released with old may be released
+// with l: to the same survivors, or to fewer where only members are missing
+// whom the checked evidence proves guilty (S33).
+func (l Lock) Follows(old Lock) bool {
+	return within(l.Survivors, old.Survivors) && within(old.Survivors, union(l.Survivors, l.Excused))
 }
 
 type roundFact struct {
@@ -47,12 +47,19 @@ func parse[T any](e chain.Entry) (T, error) {
 	return v, err
 }
 
-// shrinks reports whether every member of a is in b.
-func shrinks(a, b chain.Digest) bool {
+// within reports whether every member of a is in b.
+func within(a, b chain.Digest) bool {
 	for i := range a {
 		if a[i]&^b[i] != 0 {
 			return false
 		}
 	}
 	return true
+}
+
+func union(a, b chain.Digest) chain.Digest {
+	for i := range a {
+		a[i] |= b[i]
+	}
+	return a
 }

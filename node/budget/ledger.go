@@ -54,7 +54,7 @@ func (l *Ledger) Round(now int64, run Run, round uint32) error {
 
 // Reserve spends the budget of a step, before `mask` leaves: it is spent
 // whatever follows (S36). The same step again is recorded but costs nothing
-// more, because it can be opened with one survivor set only (S33). It returns
+// more, because its place is opened with one survivor set only (S33). It returns
 // ErrReused when this run and round have been masked (S27) and ErrSpent when
 // the plan's evaluations are used up.
 func (l *Ledger) Reserve(now int64, s Sum, limits Limits) error {
@@ -67,41 +67,24 @@ func (l *Ledger) Reserve(now int64, s Sum, limits Limits) error {
 	return l.enter(now, entrySum, s)
 }
 
-// Skip counts a training step that was passed over without a result (S35).
-// Counting one step twice costs nothing. It returns ErrNoSkip for other kinds
-// and ErrSpent when the plan's skips are used up.
-func (l *Ledger) Skip(now int64, s Skip, limits Limits) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	account := l.account(s.Plan)
-	if account.skipped[s.Step] {
-		return nil
-	}
-	if n := len(account.skipped); n >= limits.skips() && s.Kind != Statistics && s.Kind != Evaluate {
-		return fmt.Errorf("%w: %d steps skipped, allowed are %d", ErrSpent, n, limits.skips())
-	}
-	return l.enter(now, entrySkip, s)
-}
-
-// Lock records with which survivors a step is released, before `unmask` leaves
-// (S33). Repeated with the same survivors it is recorded anew with its round.
-// A smaller set is accepted too: the participant gives one only after it has
-// checked the evidence against every member left out. Any other set is
-// ErrReleased.
+// Lock records with which survivors a place of a plan is released, before
+// `unmask` leaves (S33). Repeated with the same survivors it is recorded anew
+// with its round. A smaller set is accepted only where everyone left out is
+// Excused. Any other set is ErrReleased.
 func (l *Ledger) Lock(now int64, lock Lock) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.locks[lock.Sigma] == lock {
+	if l.locks[lock.Name] == lock {
 		return nil
 	}
 	return l.enter(now, entryLock, lock)
 }
 
-// Locked returns the last lock of a step.
-func (l *Ledger) Locked(sigma chain.Digest) (Lock, bool) {
+// Locked returns the last lock of a place.
+func (l *Ledger) Locked(name chain.Digest) (Lock, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lock, ok := l.locks[sigma]
+	lock, ok := l.locks[name]
 	return lock, ok
 }
 

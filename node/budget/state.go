@@ -20,7 +20,6 @@ type account struct {
 	sums        map[Kind]int
 	steps       map[chain.Digest]bool // different σ
 	evaluated   map[chain.Digest]bool // different σ of kind Evaluate
-	skipped     map[uint32]bool
 	first, last int64
 }
 
@@ -43,7 +42,6 @@ func (s *state) account(plan chain.Digest) *account {
 		sums:      map[Kind]int{},
 		steps:     map[chain.Digest]bool{},
 		evaluated: map[chain.Digest]bool{},
-		skipped:   map[uint32]bool{},
 	}
 }
 
@@ -63,12 +61,8 @@ func (s *state) check(fact any) error {
 			return fmt.Errorf("%w: round %d", ErrReused, f.Round)
 		}
 	case Lock:
-		if old, ok := s.locks[f.Sigma]; ok && !shrinks(f.Survivors, old.Survivors) {
+		if old, ok := s.locks[f.Name]; ok && !f.Follows(old) {
 			return fmt.Errorf("%w in round %d", ErrReleased, old.Round)
-		}
-	case Skip:
-		if f.Kind != Train && f.Kind != Grow {
-			return fmt.Errorf("%w: step %d (%s)", ErrNoSkip, f.Step, f.Kind)
 		}
 	}
 	return nil
@@ -87,9 +81,7 @@ func (s *state) apply(now int64, fact any) {
 			a.evaluated[f.Sigma] = true
 		}
 	case Lock:
-		s.locks[f.Sigma] = f
-	case Skip:
-		s.touch(f.Plan, now).skipped[f.Step] = true
+		s.locks[f.Name] = f
 	}
 }
 
@@ -123,8 +115,6 @@ func factOf(e chain.Entry) (any, error) {
 		return parse[Sum](e)
 	case entryLock:
 		return parse[Lock](e)
-	case entrySkip:
-		return parse[Skip](e)
 	}
 	return nil, fmt.Errorf("has the unknown kind %q", e.Kind)
 }
@@ -135,8 +125,7 @@ type Account struct {
 	Sums        map[string]int `json:"sums"`        // by kind, repeats included
 	Steps       int            `json:"steps"`       // different steps
 	Evaluations int            `json:"evaluations"` // different evaluation steps
-	Skips       int            `json:"skips"`
-	First       int64          `json:"first"` // Unix seconds
+	First       int64          `json:"first"`       // Unix seconds
 	Last        int64          `json:"last"`
 }
 
@@ -164,7 +153,7 @@ func (s *state) show() []Account {
 		}
 		all = append(all, Account{
 			Plan: plan, Sums: sums, Steps: len(a.steps),
-			Evaluations: len(a.evaluated), Skips: len(a.skipped), First: a.first, Last: a.last,
+			Evaluations: len(a.evaluated), First: a.first, Last: a.last,
 		})
 	}
 	slices.SortFunc(all, func(a, b Account) int {

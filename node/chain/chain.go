@@ -145,10 +145,10 @@ func ParseEntry(name string, line []byte) (Entry, error) {
 
 // Summary is what a whole check saw.
 type Summary struct {
-	Entries uint64
-	Head    Digest // of the last entry; note it elsewhere to prove later that nothing was cut off
-	Last    int64  // Unix seconds of the last entry
-	Torn    int    // bytes of a partial last line
+	Entries uint64 `json:"entries"`
+	Head    Digest `json:"head"`       // of the last entry; note it elsewhere to prove later that nothing was cut off
+	Last    int64  `json:"last"`       // Unix seconds of the last entry
+	Torn    int    `json:"torn_bytes"` // of a partial last line
 }
 
 // next makes the entry that follows.

@@ -28,11 +28,12 @@ type Config struct {
 	LastRound uint32 // the last round of this run that this node joined; older ones are stale
 	// Expect is the sum of the step this node derived itself, by Plan.Sum from its own machine and state (S73).
 	Expect secagg.Sum
+	Number uint32 // of that step among the plan's steps of its kind, from 1 (S33)
 	Rows   uint32 // own rows that take part in the step
 	Follow bool   // S62
 
-	// Lock returns the survivors that this node released for σ before (S33).
-	Lock func(sigma [32]byte) (secagg.Set, bool)
+	// Lock returns the survivors that this node released for a place τ of the plan before, in any run (S33).
+	Lock func(name [32]byte) (secagg.Set, bool)
 	Sign secagg.Signer
 	Seal secagg.Seal
 	Rho  [32]byte // fresh from the operating system for every round (S13)
@@ -77,6 +78,6 @@ func (c Config) client() (secagg.ClientConfig, error) {
 		Self: c.Self, Federation: c.Roster.ID, RosterDigest: c.Roster.Digest(), Plan: c.Plan.Digest(),
 		Roster: c.Roster.SecAgg(), Cohort: cohort, Run: c.Run, LastRound: c.LastRound,
 		MinCohort: c.Policy.MinCohort, MinSurvivors: max(c.Policy.MinSurvivors, c.Plan.Cohort.Minimum),
-		Expect: c.Expect, Rows: c.Rows, Follow: c.Follow, Lock: c.Lock, Sign: c.Sign, Seal: c.Seal, Rho: c.Rho,
+		Expect: c.Expect, Number: c.Number, Rows: c.Rows, Follow: c.Follow, Lock: c.Lock, Sign: c.Sign, Seal: c.Seal, Rho: c.Rho,
 	}, nil
 }

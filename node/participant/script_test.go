@@ -132,7 +132,7 @@ func (s *script) sign(i uint8) secagg.Signer {
 func (s *script) config(i uint8) participant.Config {
 	return participant.Config{
 		Self: i, Roster: s.roster, Plan: s.plan, Approved: true, Today: today, Policy: federation.DefaultPolicy(),
-		Run: [16]byte{7}, LastRound: 3, Expect: s.sum, Rows: 50, Sign: s.sign(i), Seal: hpkeseal.Seal,
+		Run: [16]byte{7}, LastRound: 3, Expect: s.sum, Number: 1, Rows: 50, Sign: s.sign(i), Seal: hpkeseal.Seal,
 		Rho: sha256.Sum256([]byte{'r', i}),
 	}
 }

@@ -25,7 +25,7 @@ func (backupCommand) Help() string {
 	return `Copies the journal, the sums, the artifacts, keys and configuration, also while the coordinator runs. The copy holds private keys: encrypt it. Masked vectors of open rounds are left out; those rounds are repeated.
 
 Example:
-  koinon-coordinator backup --dir /var/lib/koinon --to /backup/koinon-2026-11-24`
+  koinon-coordinator backup --dir /var/lib/koinon-coordinator --to /backup/koinon-2026-11-24`
 }
 
 // Run makes a backup.
@@ -62,7 +62,7 @@ func (restoreCommand) Help() string {
 	return `The state directory must not hold a federation. A journal that is older than what the nodes have seen looks to them like a coordinator that lies: they refuse rounds they know, and steps they have released with other survivors. Repeat such a step with the same survivors, or submit a new plan.
 
 Example:
-  koinon-coordinator restore --from /backup/koinon-2026-11-24 --dir /var/lib/koinon`
+  koinon-coordinator restore --from /backup/koinon-2026-11-24 --dir /var/lib/koinon-coordinator`
 }
 
 // Run restores a backup.
@@ -104,7 +104,7 @@ func newDir(dir string) error {
 // wanted says which files of a state directory a backup holds, besides the journal.
 func wanted(path string) bool {
 	switch first, _, _ := strings.Cut(filepath.ToSlash(path), "/"); first {
-	case configFile, "ca", "keys", artifactsDir, adminsDir:
+	case configFile, trustName, "ca", "keys", artifactsDir, adminsDir:
 		return true
 	case spoolDir:
 		return filepath.Base(path) == "sum"

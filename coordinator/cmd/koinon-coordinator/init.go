@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,50 +48,122 @@ func (initCommand) Help() string {
 	return `Makes the certificate authority, the server's certificate, the identity key and the release key, a folder of credentials for each admin, and coordinator.yaml.
 
 Example:
-  koinon-coordinator init eu-borders --dir /var/lib/koinon --host koinon.example.eu --admin anna:model-owner --admin ben:data-protection`
+  koinon-coordinator init eu-borders --dir /var/lib/koinon-coordinator --host koinon.example.eu --admin anna:model-owner --admin ben:data-protection`
 }
 
-// Run makes a federation. It refuses a directory that holds one.
+// Run makes a federation, whole or not at all. It refuses a directory that holds one.
 func (c *initCommand) Run(ctx context.Context, std cli.Streams) error {
 	conf, err := c.config()
 	if err != nil {
 		return cli.Usage(err)
 	}
-	if _, err := os.Stat(filepath.Join(c.Dir, configFile)); !errors.Is(err, fs.ErrNotExist) {
-		return cli.Hint(fmt.Errorf("%s holds a federation already", c.Dir), "choose another --dir; a federation's authority is never replaced")
+	if err := c.free(); err != nil {
+		return err
 	}
-	for _, sub := range []string{"", "ca", "keys", spoolDir, artifactsDir, adminsDir} {
-		if err := os.MkdirAll(filepath.Join(c.Dir, sub), 0o700); err != nil {
+	var release crypto.Signer // what may fail comes first
+	if c.ReleaseKey != "" {
+		if release, err = openRelease(ctx, reference(c.Dir, c.ReleaseKey)); err != nil {
 			return err
 		}
 	}
-	authority, err := identity.CreateAuthority(filepath.Join(c.Dir, caFile), c.Federation, time.Now)
+	var fingerprint identity.Fingerprint
+	err = stage(c.Dir, func(dir string) error {
+		fingerprint, err = makeFederation(ctx, dir, conf, release)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	root := identity.EncodeRoot(authority.Root())
-	if err := keystore.WritePublic(filepath.Join(c.Dir, rootFile), root); err != nil {
-		return err
+	return c.report(std, conf, fingerprint)
+}
+
+// made are the entries of a state directory that init makes. The configuration is moved into place last: with it the
+// directory holds a federation.
+var made = []string{"ca", "keys", spoolDir, artifactsDir, adminsDir, trustName, configFile}
+
+// free refuses a directory in which something of a federation lies already.
+func (c *initCommand) free() error {
+	for _, name := range slices.Backward(made) {
+		_, err := os.Lstat(filepath.Join(c.Dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		case name == configFile:
+			return cli.Hint(fmt.Errorf("%s holds a federation already", c.Dir), "choose another --dir; a federation's authority is never replaced")
+		default:
+			return cli.Hint(fmt.Errorf("%s holds %s already", c.Dir, name), "choose another --dir, or move that away")
+		}
 	}
-	if err := c.keys(ctx, authority, conf); err != nil {
-		return err
-	}
-	for _, a := range conf.Admins {
-		if err := makeAdmin(ctx, c.Dir, authority, conf, a); err != nil {
+	return nil
+}
+
+// stage has build fill a temporary directory and moves what it made to dir. Where dir is there already, such as a home
+// that root has made for the service, the temporary directory lies in it: its user may not write beside it.
+func stage(dir string, build func(dir string) error) (err error) {
+	parent := dir
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		parent = filepath.Dir(dir)
+		if err := os.MkdirAll(parent, 0o700); err != nil {
 			return err
 		}
 	}
-	if err := writeTrust(c.Dir, conf); err != nil {
+	tmp, err := os.MkdirTemp(parent, ".koinon-init-*") // mode 0700
+	if err != nil {
 		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	if err := build(tmp); err != nil {
+		return err
+	}
+	if parent != dir {
+		if err := os.Rename(tmp, dir); err != nil {
+			return err
+		}
+		return service.SyncDir(parent)
+	}
+	for i, name := range made {
+		if err := os.Rename(filepath.Join(tmp, name), filepath.Join(dir, name)); err != nil {
+			for _, moved := range made[:i] {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(dir, moved)))
+			}
+			return err
+		}
+	}
+	return service.SyncDir(dir)
+}
+
+// makeFederation makes all of a federation in dir; without a release key it makes one.
+func makeFederation(ctx context.Context, dir string, conf *config, release crypto.Signer) (identity.Fingerprint, error) {
+	for _, sub := range []string{"ca", "keys", spoolDir, artifactsDir, adminsDir} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return identity.Fingerprint{}, err
+		}
+	}
+	authority, err := identity.CreateAuthority(filepath.Join(dir, caFile), conf.Federation, time.Now)
+	if err != nil {
+		return identity.Fingerprint{}, err
+	}
+	fingerprint := identity.FingerprintOf(authority.Root())
+	if err := keystore.WritePublic(filepath.Join(dir, rootFile), identity.EncodeRoot(authority.Root())); err != nil {
+		return fingerprint, err
+	}
+	if err := makeKeys(ctx, dir, authority, conf, release); err != nil {
+		return fingerprint, err
+	}
+	for _, a := range conf.Admins {
+		if err := makeAdmin(ctx, dir, authority, conf, a); err != nil {
+			return fingerprint, err
+		}
+	}
+	if err := writeTrust(dir, conf); err != nil {
+		return fingerprint, err
 	}
 	text, err := yaml.Marshal(conf)
 	if err != nil {
-		return err
+		return fingerprint, err
 	}
-	if err := service.WriteFile(filepath.Join(c.Dir, configFile), text, 0o600); err != nil {
-		return err
-	}
-	return c.report(std, conf, identity.FingerprintOf(authority.Root()))
+	return fingerprint, service.WriteFile(filepath.Join(dir, configFile), text, 0o600)
 }
 
 func (c *initCommand) config() (*config, error) {
@@ -123,28 +197,41 @@ func (c *initCommand) config() (*config, error) {
 	return conf, conf.Validate()
 }
 
-// keys makes the server's certificate and the two long-lived keys.
-func (c *initCommand) keys(ctx context.Context, authority identity.Authority, conf *config) error {
-	if err := issueServer(ctx, c.Dir, authority, conf); err != nil {
+// openRelease opens a release key that exists already.
+func openRelease(ctx context.Context, reference string) (crypto.Signer, error) {
+	key, err := keystore.Open(ctx, reference, keystore.Options{})
+	if err != nil {
+		hint := "nothing was made; a relative path is taken from --dir"
+		if strings.HasPrefix(reference, "vault:") {
+			hint = "nothing was made; set VAULT_ADDR, VAULT_CACERT and VAULT_TOKEN, and see that the token may read the key"
+		}
+		return nil, cli.Hint(fmt.Errorf("release key: %w", err), "%s", hint)
+	}
+	if kind, err := keystore.KindOf(key.Public()); err != nil || kind != keystore.P256 {
+		return nil, fmt.Errorf("release key %s: want EC P-256", reference)
+	}
+	return key, nil
+}
+
+// makeKeys makes the server's certificate and the two long-lived keys.
+func makeKeys(ctx context.Context, dir string, authority identity.Authority, conf *config, release crypto.Signer) error {
+	if err := issueServer(ctx, dir, authority, conf); err != nil {
 		return err
 	}
-	if _, err := keystore.Generate(filepath.Join(c.Dir, identityFile), keystore.Ed25519); err != nil {
+	if _, err := keystore.Generate(filepath.Join(dir, identityFile), keystore.Ed25519); err != nil {
 		return err
 	}
-	if c.ReleaseKey == "" {
-		if _, err := keystore.Generate(filepath.Join(c.Dir, releaseFile), keystore.P256); err != nil {
+	if release == nil {
+		var err error
+		if release, err = keystore.Generate(filepath.Join(dir, releaseFile), keystore.P256); err != nil {
 			return err
 		}
 	}
-	signer, err := keystore.Open(ctx, reference(c.Dir, conf.Keys.Release), keystore.Options{})
+	public, err := keystore.EncodePublic(release.Public())
 	if err != nil {
 		return err
 	}
-	public, err := keystore.EncodePublic(signer.Public())
-	if err != nil {
-		return err
-	}
-	return keystore.WritePublic(filepath.Join(c.Dir, releasePub), public)
+	return keystore.WritePublic(filepath.Join(dir, releasePub), public)
 }
 
 // issueServer makes the coordinator's own certificate.

@@ -30,7 +30,7 @@ func (verifyJournalCommand) Help() string {
 	return `Prints the number of records and the digest of the last. Note the digest elsewhere: only it can show later that nothing was cut off the end.
 
 Example:
-  koinon-coordinator journal verify --dir /var/lib/koinon`
+  koinon-coordinator journal verify --dir /var/lib/koinon-coordinator`
 }
 
 // Run verifies the journal.
@@ -69,7 +69,7 @@ func (exportJournalCommand) Help() string {
 	return `Signed messages stand in it as they were made. It holds no key, no share of a living round and no vector.
 
 Example:
-  koinon-coordinator journal export --dir /var/lib/koinon > journal.jsonl`
+  koinon-coordinator journal export --dir /var/lib/koinon-coordinator > journal.jsonl`
 }
 
 // exported is a record as a line of JSON.

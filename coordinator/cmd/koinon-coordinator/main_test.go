@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/koinon-eu/koinon/crypto/keystore"
 	"github.com/koinon-eu/koinon/deploy/cli"
 
 	"github.com/stretchr/testify/require"
@@ -80,6 +81,92 @@ func TestInit(t *testing.T) {
 	after, err := os.ReadFile(filepath.Join(dir, caFile))
 	require.NoError(t, err)
 	require.Equal(t, before, after)
+}
+
+// TestInitIsWholeOrNothing: what fails leaves no trace, and what is there stays.
+func TestInitIsWholeOrNothing(t *testing.T) {
+	parent := t.TempDir()
+	key, err := keystore.Generate(filepath.Join(parent, "identity.key"), keystore.Ed25519)
+	require.NoError(t, err)
+	require.NotNil(t, key)
+	there := filepath.Join(parent, "there") // as root makes it for the service's user
+	require.NoError(t, os.Mkdir(there, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(there, ".profile"), nil, 0o600))
+	attempt := func(dir string, more ...string) (int, string) {
+		code, _, errs := command(t, append([]string{"init", "demo", "--dir", dir, "--admin", "anna:model-owner", "--admin", "ben:data-protection"}, more...)...)
+		return code, errs
+	}
+	names := func(dir string) (out []string) {
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		for _, e := range entries {
+			out = append(out, e.Name())
+		}
+		return out
+	}
+	for _, dir := range []string{there, filepath.Join(parent, "absent")} {
+		for want, reference := range map[string]string{
+			"no such file": "file:" + filepath.Join(parent, "none.key"),
+			"EC P-256":     "file:" + filepath.Join(parent, "identity.key"),
+		} {
+			code, errs := attempt(dir, "--release-key", reference)
+			require.Equal(t, cli.ExitFailed, code)
+			require.Contains(t, errs, "error: release key")
+			require.Contains(t, errs, want)
+		}
+	}
+	require.Equal(t, []string{"identity.key", "there"}, names(parent))
+	require.Equal(t, []string{".profile"}, names(there))
+
+	require.NoError(t, os.Mkdir(filepath.Join(there, "keys"), 0o700))
+	code, errs := attempt(there)
+	require.Equal(t, cli.ExitFailed, code)
+	require.Contains(t, errs, "holds keys already")
+	require.NoError(t, os.Remove(filepath.Join(there, "keys")))
+
+	release, err := keystore.Generate(filepath.Join(parent, "release.key"), keystore.P256)
+	require.NoError(t, err)
+	for _, dir := range []string{there, filepath.Join(parent, "deep", "absent")} {
+		code, errs := attempt(dir, "--release-key", "file:"+filepath.Join(parent, "release.key"))
+		require.Zero(t, code, errs)
+		conf, err := load(dir)
+		require.NoError(t, err)
+		require.Equal(t, "file:"+filepath.Join(parent, "release.key"), conf.Keys.Release)
+		public, err := os.ReadFile(filepath.Join(dir, releasePub))
+		require.NoError(t, err)
+		want, err := keystore.EncodePublic(release.Public())
+		require.NoError(t, err)
+		require.Equal(t, want, public)
+		require.NoFileExists(t, filepath.Join(dir, releaseFile))
+		info, err := os.Stat(dir)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+		for _, name := range names(dir) {
+			require.NotContains(t, name, "koinon-init")
+		}
+	}
+}
+
+func TestPlanFilesStandBesideThePlan(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "plan")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	outside := filepath.Join(filepath.Dir(dir), "schema.yaml")
+	require.NoError(t, os.WriteFile(outside, []byte("name: x\n"), 0o600))
+	require.NoError(t, os.Symlink(outside, filepath.Join(dir, "link.yaml")))
+	text := strings.Replace(plan, "%NAME%", "trial", 1)
+	begin, end := strings.Index(text, "schema:"), strings.Index(text, "architecture:")
+	for _, name := range []string{"../schema.yaml", outside, "link.yaml"} {
+		file := filepath.Join(dir, "plan.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(text[:begin]+"schema: "+name+"\n"+text[end:]), 0o600))
+		code, _, errs := command(t, "plan", "check", file)
+		require.Equal(t, cli.ExitFailed, code)
+		require.Contains(t, errs, name+" must stand beside the plan")
+		require.NotContains(t, errs, "escapes")
+	}
+	file := filepath.Join(dir, "plan.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(text[:begin]+"schema: none.yaml\nminrows: 3\n"+text[end:]), 0o600))
+	_, _, errs := command(t, "plan", "check", file)
+	require.Regexp(t, `error: plan: line \d+: unknown key minrows\n`, errs)
 }
 
 func TestInitRefusals(t *testing.T) {
@@ -185,9 +272,16 @@ func TestServe(t *testing.T) {
 	copied := filepath.Join(t.TempDir(), "copy")
 	code, _, errs = command(t, "backup", "--dir", dir, "--to", copied)
 	require.Zero(t, code, errs)
+	trusted, err := os.ReadFile(filepath.Join(dir, trustName))
+	require.NoError(t, err)
 	again := filepath.Join(t.TempDir(), "again")
 	code, _, errs = command(t, "restore", "--from", copied, "--dir", again)
 	require.Zero(t, code, errs)
+	for _, place := range []string{copied, again} {
+		kept, err := os.ReadFile(filepath.Join(place, trustName))
+		require.NoError(t, err)
+		require.Equal(t, trusted, kept)
+	}
 	_, here, _ := command(t, "journal", "verify", "--dir", dir, "--json")
 	code, there, errs := command(t, "journal", "verify", "--dir", again, "--json")
 	require.Zero(t, code, errs)

@@ -35,7 +35,7 @@ func readPlan(path string) (*federation.Plan, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	p, err := federation.ParsePlan(text, dir.ReadFile)
+	p, err := federation.ParsePlan(text, beside(dir))
 	if err == nil {
 		err = p.Check(time.Now().UTC().Format(time.DateOnly))
 	}
@@ -43,6 +43,17 @@ func readPlan(path string) (*federation.Plan, error) {
 		return nil, cli.Hint(err, "the coordinator and each node refuse such a plan again by themselves: change the declaration or the use")
 	}
 	return p, err
+}
+
+// beside reads files of the plan's own folder.
+func beside(dir *os.Root) func(string) ([]byte, error) {
+	return func(name string) ([]byte, error) {
+		b, err := dir.ReadFile(name)
+		if err != nil && (!filepath.IsLocal(name) || strings.Contains(err.Error(), "escapes from parent")) {
+			return nil, cli.Hint(fmt.Errorf("%s must stand beside the plan", name), "copy the file into the plan's folder: what is submitted is that folder and nothing else")
+		}
+		return b, err
+	}
 }
 
 type checkPlanCommand struct {

@@ -255,12 +255,15 @@ func (c *approveReleaseCommand) Run(ctx context.Context, std cli.Streams) error 
 type revokeReleaseCommand struct {
 	caller
 	Name   string `arg:"" help:"Name of the release."`
-	Mode   string `required:"" enum:"suspend,withdraw,recall" help:"suspend (for now), withdraw (for good), recall (also what was pulled)." env:"-"`
+	Mode   string `required:"" enum:"suspend,withdraw,recall" help:"suspend (for now), withdraw (for good), recall (what was pulled must go as well)." env:"-"`
 	Reason string `required:"" help:"Why; shown to everyone."`
 }
 
 func (revokeReleaseCommand) Help() string {
-	return "Example:\n  koinon-coordinator release revoke document-risk-1 --mode withdraw --reason \"calibration drifted\" --as anna"
+	return `The web site and the store give the release out no more: koinon list shows mode and reason, koinon pull refuses. Copies that were pulled before are not reached in this version.
+
+Example:
+  koinon-coordinator release revoke document-risk-1 --mode withdraw --reason "calibration drifted" --as anna`
 }
 
 // Run revokes a release.
@@ -270,7 +273,8 @@ func (c *revokeReleaseCommand) Run(ctx context.Context, std cli.Streams) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.Out, "%s is revoked (%s).\n", c.Name, c.Mode)
+		_, err = fmt.Fprintf(std.Out, "%s is revoked (%s): koinon pull refuses it from now on.\n", c.Name, c.Mode)
+		fmt.Fprintln(std.Err, "hint: copies that were pulled already are not reached, and koinon verify and koinon score still accept them: tell the deployers yourself")
 		return err
 	})
 }

@@ -26,7 +26,7 @@ func (serveCommand) Help() string {
 	return `Serves the federation, enrolment, the public web site, and metrics with /healthz and /readyz. Everything is taken up again from the journal, also after a power cut.
 
 Example:
-  koinon-coordinator serve --dir /var/lib/koinon`
+  koinon-coordinator serve --dir /var/lib/koinon-coordinator`
 }
 
 // Run serves until the context ends.

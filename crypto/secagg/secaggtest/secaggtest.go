@@ -175,7 +175,7 @@ func (b *Batch) clientConfig(i uint8) secagg.ClientConfig {
 	cfg := secagg.ClientConfig{
 		Self: i, Federation: Digest("federation"), RosterDigest: Digest("roster"), Plan: Digest("plan"),
 		Roster: b.Roster, Cohort: b.Cohort(), Run: b.Opt.Run, LastRound: b.Opt.Round - 1, MinCohort: 3,
-		Expect: b.Opt.Sum, Rows: uint32(i) + 20, Sign: b.Sign(i), Seal: b.Opt.Seal(i),
+		Expect: b.Opt.Sum, Number: b.Opt.Sum.Step, Rows: uint32(i) + 20, Sign: b.Sign(i), Seal: b.Opt.Seal(i),
 		Rho: sha256.Sum256([]byte{'r', b.Opt.Seed, i}),
 	}
 	if b.Opt.Client != nil {

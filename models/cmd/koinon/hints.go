@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io/fs"
+	"net/http"
 
 	"github.com/koinon-eu/koinon/crypto/sign"
 	"github.com/koinon-eu/koinon/deploy/cli"
@@ -14,9 +15,17 @@ import (
 // explain adds to a refusal what the engineer can do about it.
 func explain(err error) error {
 	var unknown x509.UnknownAuthorityError
+	var status *registry.StatusError
+	var revoked *registry.RevokedError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &revoked):
+		return cli.Hint(err, "do not use this release, nor a copy that you pulled before; the federation's admins know what follows it")
+	case errors.Is(err, registry.ErrPlain):
+		return cli.Hint(err, "begin the location with https://")
+	case errors.As(err, &status) && status.Code == http.StatusNotFound:
+		return cli.Hint(err, "no such release there, or not there: koinon list https://HOST/ shows what a store has")
 	case errors.Is(err, sign.ErrKey):
 		return cli.Hint(err, "if the federation has a new release key, get it from its admins; never from the server the model is on")
 	case errors.Is(err, sign.ErrFiles), errors.Is(err, release.ErrStatement):

@@ -16,7 +16,8 @@ type listCommand struct {
 
 // Help shows an example.
 func (listCommand) Help() string {
-	return `What a store lists is not signed. Pull verifies.
+	return `What a store lists is not signed. Pull verifies. A release with something under
+REVOKED must not be used, and pull refuses it.
 
 Example:
 
@@ -40,9 +41,13 @@ func (c *listCommand) Run(ctx context.Context, std cli.Streams) error {
 		fmt.Fprintln(std.Err, "no release is published there")
 		return nil
 	}
-	table := cli.NewTable("NAME", "CREATED", "PURPOSE", "PLAN", "SIZE")
+	table := cli.NewTable("NAME", "CREATED", "PURPOSE", "PLAN", "SIZE", "REVOKED")
 	for _, e := range index.Releases {
-		table.Row(e.Name, e.Created, e.Purpose, e.Plan, cli.Bytes(e.Size))
+		revoked := "-"
+		if e.Revoked != nil {
+			revoked = e.Revoked.Mode + ": " + e.Revoked.Reason
+		}
+		table.Row(e.Name, e.Created, e.Purpose, e.Plan, cli.Bytes(e.Size), revoked)
 	}
 	return table.Print(std.Out)
 }

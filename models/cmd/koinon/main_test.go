@@ -39,7 +39,14 @@ func TestScripts(t *testing.T) {
 	store, err := registry.OpenStore(filepath.Join(t.TempDir(), "store"))
 	require.NoError(t, err)
 	require.NoError(t, store.Put(w.release))
-	srv := httptest.NewUnstartedServer(moody(store))
+	revoked, err := registry.OpenStore(filepath.Join(t.TempDir(), "store"))
+	require.NoError(t, err)
+	require.NoError(t, revoked.Put(w.release))
+	require.NoError(t, revoked.Revoke("document-risk-1", registry.Revocation{Mode: "recall", Reason: "labels were \x1b[31mwrong", Time: "2026-11-25T08:00:00Z"}))
+	mux := http.NewServeMux()
+	mux.Handle("/", moody(store))
+	mux.Handle("/revoked/", http.StripPrefix("/revoked", revoked))
+	srv := httptest.NewUnstartedServer(mux)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
@@ -51,6 +58,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TRUST", w.dir)
 			env.Setenv("STORE", store.Root())
+			env.Setenv("REVOKED", revoked.Root())
 			env.Setenv("URL", srv.URL)
 			return nil
 		},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/koinon-eu/koinon/deploy/cli"
 	"github.com/koinon-eu/koinon/models/artifact"
@@ -92,9 +93,24 @@ func (c *scoreCommand) read(stdin io.Reader, model *artifact.Model) (*feature.Ta
 		return nil, cli.Hint(errors.New(text), "nothing was scored; correct these fields, or leave them empty where the value is missing")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("input %s: %w", name, err)
+		err = fmt.Errorf("input %s: %w", name, err)
 	}
-	return table, nil
+	if missing := (*feature.MissingError)(nil); errors.As(err, &missing) {
+		err = cli.Hint(err, "the first line must name these columns, in any order: %s", strings.Join(needed(model.Encoder.Schema), ", "))
+	}
+	return table, err
+}
+
+// needed are the columns that a table to be scored must have.
+func needed(s *feature.Schema) []string {
+	var names []string
+	if s.ID != "" {
+		names = append(names, s.ID)
+	}
+	for _, c := range s.Features() {
+		names = append(names, c.Name)
+	}
+	return names
 }
 
 // decompress looks at the first bytes, not at the name: standard input has

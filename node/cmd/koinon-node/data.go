@@ -29,7 +29,7 @@ Nothing leaves this machine.
 
 Example:
 
-  koinon-node data check --dir /var/lib/koinon --plan document-risk`
+  koinon-node data check --dir /var/lib/koinon-node --plan document-risk`
 }
 
 // Run implements the command.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/koinon-eu/koinon/crypto/identity"
@@ -31,7 +33,7 @@ warn or fail; what is not ok has a hint. Exit code 1 when something fails.
 
 Example:
 
-  koinon-node doctor --dir /var/lib/koinon`
+  koinon-node doctor --dir /var/lib/koinon-node`
 }
 
 // finding is one line of doctor.
@@ -95,10 +97,42 @@ func examine(ctx context.Context, d node.Dir, now time.Time) []finding {
 	} else {
 		out = append(out, ok("policy", "%s", policyName(file)))
 	}
-	out = append(out, keys(ctx, d, file), certificate(d, file, now), clock(d, file, now), roster(d, file))
+	own := owner(d)
+	out = append(out, own, keys(ctx, d, file), certificate(d, file, now), clock(d, file, now), roster(d, file))
 	out = append(out, records(d)...)
 	out = append(out, data(d, file)...)
-	return append(out, disk(d), coordinator(ctx, d, now))
+	out = append(out, disk(d))
+	if own.State == "fail" { // asking leaves a record, which would belong to the wrong user
+		return append(out, warn("coordinator", "mend what the line about owner says first", "not asked"))
+	}
+	return append(out, coordinator(ctx, d, now))
+}
+
+// owner checks that every file belongs to the user that runs this: what another user has written stops the service later,
+// in the middle of something.
+func owner(d node.Dir) finding {
+	var foreign []string
+	err := filepath.WalkDir(d.Path(), func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return ignoreMissing(err) // replaced meanwhile
+		}
+		info, err := e.Info()
+		if err != nil {
+			return ignoreMissing(err)
+		}
+		if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) != os.Geteuid() {
+			foreign = append(foreign, path)
+		}
+		return nil
+	})
+	const hint = "run doctor as the user that serves; if it does, give the files back to it: chown -R koinon-node: DIR"
+	switch {
+	case err != nil:
+		return fail("owner", hint, err)
+	case len(foreign) > 0:
+		return fail("owner", hint, fmt.Errorf("%d files do not belong to the user that runs this (%d), first %s", len(foreign), os.Geteuid(), foreign[0]))
+	}
+	return ok("owner", "every file belongs to the user that runs this")
 }
 
 func policyName(f node.File) string {

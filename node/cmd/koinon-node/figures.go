@@ -27,7 +27,7 @@ never leave this machine.
 
 Example:
 
-  koinon-node figures show --dir /var/lib/koinon`
+  koinon-node figures show --dir /var/lib/koinon-node`
 }
 
 // Run implements the command.

@@ -13,6 +13,7 @@ import (
 	"github.com/koinon-eu/koinon/deploy/cli"
 	"github.com/koinon-eu/koinon/deploy/service"
 	"github.com/koinon-eu/koinon/node"
+	"github.com/koinon-eu/koinon/node/chain"
 	"github.com/koinon-eu/koinon/node/link"
 )
 
@@ -53,6 +54,7 @@ func main() {
 // hinted adds to an error what to try next.
 func hinted(err error) error {
 	var remote *link.RemoteError
+	var damaged *chain.BrokenError
 	switch {
 	case err == nil || cli.HintOf(err) != "":
 		return err
@@ -63,17 +65,38 @@ func hinted(err error) error {
 	case errors.Is(err, service.ErrLocked):
 		return cli.Hint(err, "another koinon-node is using this directory")
 	case errors.Is(err, identity.ErrExpired):
-		return cli.Hint(err, "a node that was off for too long enrols again: ask the admin for a new invite, move certs/node.pem away, and run enroll")
+		return cli.Hint(err, "a node that was off for too long enrols again: ask the admin for a new invite, move certs/node.pem away, and run enroll; the accepted roster stays")
 	case errors.Is(err, federation.ErrLaw):
 		return cli.Hint(err, "the plan's authors must change it; reject it with: koinon-node plan reject")
+	case errors.As(err, &damaged):
+		return cli.Hint(err, "the file was changed or damaged: keep it as it is, stop the node, and compare it with a backup")
+	case errors.Is(err, node.ErrOtherCoordinator):
+		return cli.Hint(err, "call the admin: nothing here was changed. A federation that was made anew needs a new state directory")
+	case errors.Is(err, fs.ErrPermission):
+		return cli.Hint(err, "run commands as the user that serves, and give files that another user has made back to it: chown -R koinon-node: DIR")
 	case errors.As(err, &remote) && remote.Unreachable:
 		return cli.Hint(err, "check that the coordinator runs and that the network lets this node out; koinon-node doctor says more")
 	case errors.As(err, &remote) && remote.Denied:
 		return cli.Hint(err, "the coordinator does not accept this member or invite; ask its admin")
-	case errors.Is(err, fs.ErrNotExist) && strings.Contains(err.Error(), "node.yaml"):
+	case notEnrolled(err):
 		return cli.Hint(err, "name the state directory with --dir, or make one with: koinon-node enroll")
 	}
 	return err
+}
+
+// notEnrolled reports whether a directory lacks what enrolment writes.
+func notEnrolled(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) && strings.Contains(err.Error(), "node.yaml") ||
+		errors.Is(err, node.ErrUnknown) && strings.Contains(err.Error(), "roster.json")
+}
+
+// asked is hinted for a command that would also do without asking the coordinator.
+func asked(err error) error {
+	var remote *link.RemoteError
+	if errors.As(err, &remote) && remote.Unreachable {
+		return cli.Hint(err, "check that the coordinator runs and that the network lets this node out; to see what is known here without asking, add --offline")
+	}
+	return hinted(err)
 }
 
 // findPlan returns the plan whose name, digest or beginning of a digest is word.

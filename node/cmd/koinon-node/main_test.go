@@ -6,6 +6,9 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +22,7 @@ import (
 	"github.com/koinon-eu/koinon/crypto/keystore"
 	"github.com/koinon-eu/koinon/deploy/cli"
 	"github.com/koinon-eu/koinon/node"
+	"github.com/koinon-eu/koinon/node/budget"
 )
 
 const schemaYAML = `
@@ -153,7 +157,13 @@ func TestOffline(t *testing.T) {
 		"data check how":  {[]string{"data", "check", dir}, 2, nil, []string{"error: give --schema or --plan"}},
 		"budget show":     {[]string{"budget", "show", dir}, 0, []string{"PLAN"}, nil},
 		"egress list":     {[]string{"egress", "list", dir}, 0, []string{"TIME"}, nil},
-		"egress verify":   {[]string{"egress", "verify", dir}, 0, nil, nil},
+		"egress verify":   {[]string{"egress", "verify", "--dir=" + t.TempDir()}, 1, nil, []string{"error: there is no egress record in", "hint: "}},
+		"budget verify":   {[]string{"budget", "verify", dir}, 1, nil, []string{"error: there is no ledger in", "hint: "}},
+		"list nowhere":    {[]string{"plan", "list", "--dir=" + t.TempDir()}, 1, nil, []string{"node.yaml", "or make one with: koinon-node enroll"}},
+		"show nowhere":    {[]string{"roster", "show", "--dir=" + t.TempDir()}, 1, nil, []string{"node.yaml", "or make one with: koinon-node enroll"}},
+		"nowhere offline": {[]string{"roster", "show", "--offline", "--dir=" + t.TempDir()}, 1, nil, []string{"roster.json", "or make one with: koinon-node enroll"}},
+		"list unreached":  {[]string{"plan", "list", dir}, 1, nil, []string{"coordinator not reached", "add --offline"}},
+		"accept version":  {[]string{"roster", "accept", "7", dir}, 1, nil, []string{"coordinator not reached"}},
 		"figures":         {[]string{"figures", "show", dir}, 0, []string{"AUROC ALONE"}, nil},
 		"no directory":    {[]string{"plan", "show", "--dir=" + t.TempDir(), "x"}, 1, nil, []string{"error: no plan"}},
 		"serve nowhere":   {[]string{"serve", "--dir=" + t.TempDir()}, 1, nil, []string{"error: configuration", "hint: name the state directory"}},
@@ -206,6 +216,7 @@ func TestRosterChanges(t *testing.T) {
 	require.Zero(t, code)
 	require.Contains(t, out, "version 2 is offered and changes")
 	require.Contains(t, out, "RO  joined")
+	require.Contains(t, out, "koinon-node roster accept 2\n")
 	_, err = d.AcceptOffered(3)
 	require.ErrorContains(t, err, "version 2, not 3")
 	_, err = d.AcceptOffered(2)
@@ -214,14 +225,82 @@ func TestRosterChanges(t *testing.T) {
 	require.ErrorIs(t, err, node.ErrUnknown)
 }
 
+// TestRosterChangesNothing is what an enrolment with the same key makes: another version of the same list.
+func TestRosterChangesNothing(t *testing.T) {
+	d := enrolled(t)
+	accepted, err := d.Roster()
+	require.NoError(t, err)
+	accepted.Version = 2
+	same, err := federation.SignRoster(accepted, func(m []byte) ([]byte, error) { return ed25519.Sign(coordinatorKey, m), nil })
+	require.NoError(t, err)
+	require.NoError(t, d.OfferRoster(same))
+	code, out, _ := run(t, "", "roster", "show", "--dir="+string(d), "--offline")
+	require.Zero(t, code)
+	require.Contains(t, out, "version 2 is offered and changes nothing\n")
+}
+
+// TestRecords holds both records, whole and damaged.
+func TestRecords(t *testing.T) {
+	d := enrolled(t)
+	dir := "--dir=" + string(d)
+	ledger, err := budget.Open(d.BudgetPath(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.NoError(t, ledger.Round(1, budget.Run{1}, 1))
+	require.NoError(t, ledger.Round(1, budget.Run{1}, 2))
+	require.NoError(t, ledger.Close())
+	record, err := d.OperatorEgress(time.Now())
+	require.NoError(t, err)
+	require.NoError(t, record.Close())
+
+	code, out, problems := run(t, "", "budget", "verify", dir, "--json")
+	require.Zero(t, code, problems)
+	var shown map[string]map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &shown))
+	require.EqualValues(t, 2, shown["budget"]["entries"])
+	require.Len(t, shown["budget"]["head"], 64)
+	code, out, problems = run(t, "", "egress", "verify", dir, "--json")
+	require.Zero(t, code, problems)
+	shown = nil
+	require.NoError(t, json.Unmarshal([]byte(out), &shown))
+	require.Contains(t, shown, "egress_operator")
+
+	text, err := os.ReadFile(d.BudgetPath())
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(d.BudgetPath(), bytes.Replace(text, []byte(`"seq":1`), []byte(`"seq":9`), 1), 0o600))
+	for _, args := range [][]string{{"budget", "verify", dir}, {"budget", "show", dir}, {"serve", dir}} {
+		code, _, problems = run(t, "", args...)
+		require.Equal(t, 1, code)
+		require.Contains(t, problems, "content does not match its digest")
+		require.Contains(t, problems, "hint: the file was changed or damaged", "%v", args)
+	}
+}
+
+func TestPermissionIsExplained(t *testing.T) {
+	require.Contains(t, cli.HintOf(hinted(fmt.Errorf("sync: %w", fs.ErrPermission))), "chown -R")
+}
+
+// TestDoctorOwner: a file that another user has written is found, and doctor itself then leaves none.
+func TestDoctorOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give files away")
+	}
+	d := enrolled(t)
+	require.NoError(t, os.Chown(d.Path("roster.json"), 1, 1))
+	code, out, _ := run(t, "", "doctor", "--dir="+string(d))
+	require.Equal(t, 1, code)
+	require.Regexp(t, `fail  owner +1 files do not belong .*roster\.json`, out)
+	require.Contains(t, out, "chown -R")
+	require.Regexp(t, `warn  coordinator +not asked`, out)
+}
+
 func TestDoctor(t *testing.T) {
 	d := enrolled(t)
 	code, out, problems := run(t, "", "doctor", "--dir="+string(d))
 	require.Equal(t, 1, code)
-	for _, line := range []string{"ok    config", "ok    keys", "ok    certificate", "ok    clock", "ok    roster", "ok    budget", "ok    egress", "ok    data", "fail  coordinator"} {
+	for _, line := range []string{"ok    config", "ok    owner", "ok    keys", "ok    certificate", "ok    clock", "ok    roster", "ok    budget", "ok    egress", "ok    data", "fail  coordinator"} {
 		require.Contains(t, out, line)
 	}
-	require.Contains(t, problems, "1 of 11 checks failed")
+	require.Contains(t, problems, "1 of 12 checks failed")
 
 	require.NoError(t, os.Chmod(d.Path("keys"), 0o755))
 	require.NoError(t, os.WriteFile(d.Path("budget.log"), []byte("not a ledger\n"), 0o600))
@@ -253,4 +332,28 @@ func TestEnrollSaysWhatIsWrong(t *testing.T) {
 	code, _, problems = run(t, "", "enroll", "--dir="+t.TempDir(), "--invite-file", filepath.Join(t.TempDir(), "none"))
 	require.Equal(t, 1, code)
 	require.Contains(t, problems, "no such file")
+}
+
+func TestEnrollComparesTheFingerprint(t *testing.T) {
+	secret, err := identity.NewSecret(strings.NewReader(strings.Repeat("s", 32)))
+	require.NoError(t, err)
+	invite := identity.Invite{
+		Federation: "eu-documents", Member: "DE", Server: "127.0.0.1:1", Root: identity.Fingerprint{7}, Secret: secret,
+		Expires: time.Now().Add(time.Hour).Truncate(time.Second),
+	}
+	text, err := invite.Text()
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "node")
+	code, _, problems := run(t, text, "enroll", "--dir="+dir, "--fingerprint", identity.Fingerprint{8}.String())
+	require.Equal(t, 1, code)
+	require.Contains(t, problems, "error: the invite has fingerprint 07")
+	require.Contains(t, problems, "hint: nothing was sent")
+	require.NoDirExists(t, dir)
+	code, _, problems = run(t, text, "enroll", "--dir="+dir, "--fingerprint", "08")
+	require.Equal(t, 2, code)
+	require.Contains(t, problems, "want 64 hexadecimal digits")
+	code, _, problems = run(t, text, "enroll", "--dir="+dir, "--fingerprint", strings.ToUpper(invite.Root.String()))
+	require.Equal(t, 1, code)
+	require.Contains(t, problems, "coordinator not reached", "the right one goes on")
+	require.Contains(t, advice(node.Enrolled{Authority: "f4b8"}), "by telephone:\n  f4b8\n")
 }

@@ -30,7 +30,7 @@ func (planListCommand) Help() string {
 
 Example:
 
-  koinon-node plan list --dir /var/lib/koinon`
+  koinon-node plan list --dir /var/lib/koinon-node`
 }
 
 // planLine is one plan as list shows it.
@@ -53,7 +53,7 @@ func (c *planListCommand) Run(ctx context.Context, std cli.Streams) error {
 			return err
 		})
 		if err != nil {
-			return cli.Hint(hinted(err), "to see what is known here without asking, add --offline")
+			return asked(err)
 		}
 	}
 	plans, err := c.dir().Plans()
@@ -119,7 +119,7 @@ again lets a run go on that this node has stopped.
 
 Example:
 
-  koinon-node plan approve --dir /var/lib/koinon 9f86d081884c`
+  koinon-node plan approve --dir /var/lib/koinon-node 9f86d081884c`
 }
 
 // Run implements the command.
@@ -140,7 +140,7 @@ func (planRejectCommand) Help() string {
 
 Example:
 
-  koinon-node plan reject --dir /var/lib/koinon document-risk --reason "legal basis is missing"`
+  koinon-node plan reject --dir /var/lib/koinon-node document-risk --reason "legal basis is missing"`
 }
 
 // Run implements the command.

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/koinon-eu/koinon/deploy/cli"
+	"github.com/koinon-eu/koinon/node"
 	"github.com/koinon-eu/koinon/node/budget"
 	"github.com/koinon-eu/koinon/node/chain"
 	"github.com/koinon-eu/koinon/node/egress"
@@ -26,7 +29,7 @@ type budgetShowCommand struct {
 
 // Help shows an example.
 func (budgetShowCommand) Help() string {
-	return "Lists for each plan the sums this node put its vector into, and the different steps and evaluations among them.\n\nExample:\n\n  koinon-node budget show --dir /var/lib/koinon"
+	return "Lists for each plan the sums this node put its vector into, and the different steps and evaluations among them.\n\nExample:\n\n  koinon-node budget show --dir /var/lib/koinon-node"
 }
 
 // Run implements the command.
@@ -36,18 +39,18 @@ func (c *budgetShowCommand) Run(_ context.Context, std cli.Streams) error {
 		accounts, summary, err = nil, chain.Summary{}, nil
 	}
 	if err != nil {
-		return broken(err)
+		return hinted(err)
 	}
 	if c.JSON {
 		return cli.PrintJSON(std.Out, map[string]any{"accounts": accounts, "chain": summary})
 	}
-	t := cli.NewTable("PLAN", "SUMS", "STEPS", "EVALUATIONS", "SKIPS", "LAST")
+	t := cli.NewTable("PLAN", "SUMS", "STEPS", "EVALUATIONS", "LAST")
 	for _, a := range accounts {
 		sums := 0
 		for _, n := range a.Sums {
 			sums += n
 		}
-		t.Row(a.Plan.String()[:12], sums, a.Steps, a.Evaluations, a.Skips, time.Unix(a.Last, 0).UTC().Format(time.RFC3339))
+		t.Row(a.Plan.String()[:12], sums, a.Steps, a.Evaluations, time.Unix(a.Last, 0).UTC().Format(time.RFC3339))
 	}
 	return t.Print(std.Out)
 }
@@ -59,13 +62,16 @@ type budgetVerifyCommand struct {
 
 // Help shows an example.
 func (budgetVerifyCommand) Help() string {
-	return "Recomputes the hash chain of the ledger and checks every entry against the rules.\n\nExample:\n\n  koinon-node budget verify --dir /var/lib/koinon"
+	return "Recomputes the hash chain of the ledger and checks every entry against the rules.\n\nExample:\n\n  koinon-node budget verify --dir /var/lib/koinon-node"
 }
 
 // Run implements the command.
 func (c *budgetVerifyCommand) Run(_ context.Context, std cli.Streams) error {
 	summary, err := budget.Verify(c.dir().BudgetPath())
-	return verified(std, c.JSON, map[string]result{"budget": {summary, err}})
+	if errors.Is(err, fs.ErrNotExist) {
+		return noRecords(c.dir(), "ledger")
+	}
+	return verified(std, c.JSON, map[string]result{"budget": {"budget", summary, err}})
 }
 
 type egressCommands struct {
@@ -87,7 +93,7 @@ SHA-256, and why.
 
 Example:
 
-  koinon-node egress list --dir /var/lib/koinon --round 12`
+  koinon-node egress list --dir /var/lib/koinon-node --round 12`
 }
 
 // egressLine is one message as list prints it.
@@ -108,7 +114,7 @@ func (c *egressListCommand) Run(_ context.Context, std cli.Streams) error {
 		t.Row(time.Unix(l.Time, 0).UTC().Format(time.RFC3339), l.By, l.Run[:min(8, len(l.Run))], l.Round, l.Type, l.Bytes, l.SHA256.String()[:12], l.Why)
 	})
 	if err != nil {
-		return broken(err)
+		return hinted(err)
 	}
 	if c.JSON {
 		return cli.PrintJSON(std.Out, lines)
@@ -139,24 +145,35 @@ type egressVerifyCommand struct {
 
 // Help shows an example.
 func (egressVerifyCommand) Help() string {
-	return "Recomputes the hash chains of both records.\n\nExample:\n\n  koinon-node egress verify --dir /var/lib/koinon"
+	return "Recomputes the hash chains of both records.\n\nExample:\n\n  koinon-node egress verify --dir /var/lib/koinon-node"
 }
 
 // Run implements the command.
 func (c *egressVerifyCommand) Run(_ context.Context, std cli.Streams) error {
 	nodePath, operatorPath := c.dir().EgressPaths()
 	results := map[string]result{}
-	for name, path := range map[string]string{"egress of the node": nodePath, "egress of the operator": operatorPath} {
+	for by, path := range map[string]string{"node": nodePath, "operator": operatorPath} {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		summary, err := egress.Verify(path)
-		results[name] = result{summary, err}
+		results["egress_"+by] = result{"egress of the " + by, summary, err}
+	}
+	if len(results) == 0 {
+		return noRecords(c.dir(), "egress record")
 	}
 	return verified(std, c.JSON, results)
 }
 
+// noRecords says that there is nothing to verify, which a wrong --dir must not pass for.
+func noRecords(d node.Dir, what string) error {
+	return cli.Hint(fmt.Errorf("there is no %s in %s", what, d.Path()),
+		"the node makes it when it serves for the first time; else name the state directory with --dir")
+}
+
+// result is what a check of one file found. Its name is for people; the key in JSON is that of the map.
 type result struct {
+	name    string
 	summary chain.Summary
 	err     error
 }
@@ -165,29 +182,19 @@ type result struct {
 func verified(std cli.Streams, asJSON bool, results map[string]result) error {
 	var first error
 	shown := map[string]any{}
-	for name, r := range results {
-		if errors.Is(r.err, fs.ErrNotExist) {
-			r = result{}
-		}
+	for _, key := range slices.Sorted(maps.Keys(results)) {
+		r := results[key]
 		if r.err != nil {
-			first = errors.Join(first, fmt.Errorf("%s: %w", name, r.err))
+			first = errors.Join(first, fmt.Errorf("%s: %w", r.name, r.err))
 			continue
 		}
-		shown[name] = r.summary
+		shown[key] = r.summary
 		if !asJSON {
-			fmt.Fprintf(std.Out, "%s: %d entries, whole; last digest %s\n", name, r.summary.Entries, r.summary.Head)
+			fmt.Fprintf(std.Out, "%s: %d entries, whole; last digest %s\n", r.name, r.summary.Entries, r.summary.Head)
 		}
 	}
 	if asJSON && first == nil {
 		return cli.PrintJSON(std.Out, shown)
 	}
-	return broken(first)
-}
-
-func broken(err error) error {
-	var b *chain.BrokenError
-	if errors.As(err, &b) {
-		return cli.Hint(err, "the file was changed or damaged: keep it as it is, stop the node, and compare it with a backup")
-	}
-	return err
+	return hinted(first)
 }

@@ -29,7 +29,7 @@ another way (telephone, letter): whoever could swap them could read this member'
 
 Example:
 
-  koinon-node roster show --dir /var/lib/koinon`
+  koinon-node roster show --dir /var/lib/koinon-node`
 }
 
 // rosterView is what show prints.
@@ -44,12 +44,12 @@ type rosterView struct {
 func (c *rosterShowCommand) Run(ctx context.Context, std cli.Streams) error {
 	if !c.Offline {
 		if err := syncRoster(ctx, c.dir()); err != nil {
-			return cli.Hint(hinted(err), "to see what is known here without asking, add --offline")
+			return asked(err)
 		}
 	}
 	view, err := rosterOf(c.dir())
 	if err != nil {
-		return err
+		return hinted(err)
 	}
 	if c.JSON {
 		return cli.PrintJSON(std.Out, view)
@@ -97,31 +97,36 @@ func (v rosterView) print(w io.Writer) error {
 	if v.Offered == nil {
 		return nil
 	}
-	fmt.Fprintf(w, "\nversion %d is offered and changes:\n", v.Offered.Version)
-	changes := cli.NewTable()
-	for _, c := range v.Changes {
-		changes.Row("  "+c.Member, c.What)
+	if len(v.Changes) == 0 {
+		fmt.Fprintf(w, "\nversion %d is offered and changes nothing\n", v.Offered.Version)
+	} else {
+		fmt.Fprintf(w, "\nversion %d is offered and changes:\n", v.Offered.Version)
+		changes := cli.NewTable()
+		for _, c := range v.Changes {
+			changes.Row("  "+c.Member, c.What)
+		}
+		if err := changes.Print(w); err != nil {
+			return err
+		}
 	}
-	if err := changes.Print(w); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "\naccept it with: koinon-node roster accept --version %d\n", v.Offered.Version)
+	_, err := fmt.Fprintf(w, "\naccept it with: koinon-node roster accept %d\n", v.Offered.Version)
 	return err
 }
 
 type rosterAcceptCommand struct {
 	place
 	output
-	Version uint32 `help:"The version that was looked at; default is the newest." placeholder:"N" env:"-"`
+	Version uint32 `arg:"" optional:"" help:"The version that was looked at; the newest if left out."`
 }
 
 // Help shows an example.
 func (rosterAcceptCommand) Help() string {
-	return `Pins the newest roster. Rounds that begin afterwards run under it; look at it first with roster show.
+	return `Pins the newest roster. Rounds that begin afterwards run under it; look at it first with roster show, and name the
+version that you saw: if there is a newer one by now, nothing is accepted.
 
 Example:
 
-  koinon-node roster accept --dir /var/lib/koinon --version 7`
+  koinon-node roster accept 7 --dir /var/lib/koinon-node`
 }
 
 // Run implements the command.

@@ -22,7 +22,7 @@ is stopped in the middle of a round leaves it and joins the next one when it is 
 
 Example:
 
-  koinon-node serve --dir /var/lib/koinon`
+  koinon-node serve --dir /var/lib/koinon-node`
 }
 
 // Run implements the command.

@@ -28,7 +28,7 @@ node's policy allow it, and in words what the sums reveal.
 
 Example:
 
-  koinon-node plan show --dir /var/lib/koinon document-risk`
+  koinon-node plan show --dir /var/lib/koinon-node document-risk`
 }
 
 // planView is one plan as show prints it.

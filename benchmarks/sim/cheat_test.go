@@ -1,0 +1,159 @@
+package sim
+
+import (
+	"errors"
+	"io"
+	"math"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/koinon-eu/koinon/coordinator"
+	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/crypto/secagg/hpkeseal"
+	"github.com/koinon-eu/koinon/crypto/update"
+	"github.com/koinon-eu/koinon/models/schedule"
+	"github.com/koinon-eu/koinon/node"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestRangeViolationBuildsNoModel: "after unmasking … else Aborted(Range): no model is built, nobody is named" (S48). A
+// member whose masked vector puts a count, a weight, the number of survivors or a lane out of range ends that round
+// with a reason in words; the step counts as released, is repeated with the same survivors (S35), and the run
+// completes with the very model of the honest vectors.
+func TestRangeViolationBuildsNoModel(t *testing.T) {
+	s := setStage(t, testPlan(t, "rounds: 3", "rounds: 1"), fiveTables(t), nil)
+	pt := s.wild("PT")
+	tried := map[string]bool{}
+	first := func(name string) bool {
+		done := tried[name]
+		tried[name] = true
+		return !done
+	}
+	pt.cheat = func(_ uint32, step schedule.Step, y []uint64) bool {
+		footer := len(y) - 3
+		switch {
+		case step.Ordinal == 1 && first("negative count"):
+			y[0] -= 1 << 40
+		case step.Ordinal == 1 && first("count beyond int_max"):
+			y[0] += 1 << 62
+		case step.Ordinal == 1 && first("huge weight"):
+			y[footer] += 1 << 50
+		case step.Ordinal == 1 && first("weight that makes the sum negative"):
+			y[footer] -= 1 << 50
+		case step.Ordinal == 1 && first("two members in one"):
+			y[footer+2]++
+		case step.Kind == schedule.Train && first("lane"):
+			y[0] += 1 << 31 // lanes are 32 bits wide, each value has 24
+		case step.Kind == schedule.Train && first("clipped"):
+			y[footer+1] += 1 << 20
+		default:
+			return false
+		}
+		return true
+	}
+	s.submit()
+	pt.approve()
+	pt.connect()
+	s.playAll()
+	r := s.evaluated()
+	require.Len(t, tried, 7)
+	aborted := 0
+	for _, round := range r.Rounds {
+		if round.Outcome == "closed" {
+			require.Equal(t, 5, round.Survivors.Len(), "the same survivors again")
+			continue
+		}
+		aborted++
+		require.True(t, strings.HasPrefix(round.Outcome, "aborted: the sum was refused: "), round.Outcome)
+		require.NotContains(t, round.Outcome, "PT")
+	}
+	require.Equal(t, 7, aborted)
+	for name, a := range s.actors {
+		for _, err := range a.left() {
+			var abort *secagg.AbortError
+			require.True(t, errors.As(err, &abort), "%s: %v", name, err)
+			require.Equal(t, secagg.ReasonRange, abort.Reason)
+		}
+	}
+	s.checkSums(r)
+}
+
+// TestDisputeIsSent: "a bundle that does not open … is a dispute, which names the pair. j leaves the batch" (S70): the
+// recipient's dispute reaches the coordinator although the node leaves the round over it, and the round closes without
+// that node.
+func TestDisputeIsSent(t *testing.T) {
+	s := setStage(t, testPlan(t, "rounds: 3", "rounds: 1"), fiveTables(t), nil)
+	pt := s.wild("PT")
+	pt.seal = func(pk, info []byte) (enc, key []byte, err error) {
+		if enc, key, err = hpkeseal.Seal(pk, info); err == nil && pt.round == 1 && info[len(info)-1] == 1 {
+			key[0] ^= 1 // info ends with the recipient's index
+		}
+		return enc, key, err
+	}
+	s.submit()
+	pt.approve()
+	pt.connect()
+	s.playAll()
+	r := s.evaluated()
+	de := s.actors["DE"]
+	require.ErrorIs(t, de.left()[0], secagg.ErrBundle)
+	run := r.ID
+	require.Equal(t, []string{"advert", "share", "dispute"}, de.said(run, 1))
+	require.Equal(t, "closed", r.Rounds[0].Outcome)
+	require.Equal(t, secagg.SetOf(2, 3, 4, 5), r.Rounds[0].Survivors)
+	require.Equal(t, 5, r.Rounds[1].Survivors.Len(), "DE is back")
+	s.checkSums(r)
+}
+
+// poisoned is a store that gives a test the machine the node works with.
+type poisoned struct {
+	*node.Memory
+	machine atomic.Pointer[schedule.Machine]
+}
+
+// SaveRun keeps the machine at hand.
+func (p *poisoned) SaveRun(r node.Run, m *schedule.Machine) error {
+	if m != nil {
+		p.machine.Store(m)
+	}
+	return p.Memory.SaveRun(r, m)
+}
+
+// TestNotFiniteStaysHere: NaN and Inf "never become messages" (S29): a node whose own computation goes wrong in the
+// middle of training leaves in the words of a sentinel, without mask or chunk; the round is unharmed. After a restart
+// from what it stored the node takes part again.
+func TestNotFiniteStaysHere(t *testing.T) {
+	s := setStage(t, testPlan(t), fiveTables(t), nil)
+	for name, fault := range map[string]struct {
+		step  uint32
+		value float64
+	}{"PT": {4, math.NaN()}, "PL": {5, math.Inf(1)}} {
+		a := s.actors[name]
+		store, random := &poisoned{Memory: a.store}, a.config.Random
+		a.config.Store = store
+		a.config.Random = func(run node.RunID, step uint32, use node.Use) io.Reader {
+			if step == fault.step && use == node.UseOrder {
+				store.machine.Load().Params()[0] = float32(fault.value)
+			}
+			return random(run, step, use)
+		}
+	}
+	s.submit()
+	s.playAll()
+	for i, name := range []string{"PT", "PL"} {
+		a, round := s.actors[name], uint32(4+i)
+		r := s.until("the round closes", func(r coordinator.Run) bool {
+			return len(r.Rounds) >= int(round) && r.Rounds[round-1].Outcome != ""
+		})
+		require.Equal(t, "closed", r.Rounds[round-1].Outcome)
+		require.Equal(t, 4, r.Rounds[round-1].Survivors.Len())
+		require.ErrorIs(t, a.left()[0], update.ErrNotFinite)
+		require.Equal(t, []string{"advert", "share"}, a.said(r.ID, round)[:2])
+		require.NotContains(t, a.said(r.ID, round), "mask")
+		a.stop()
+		a.play()
+	}
+	s.evaluated()
+}

@@ -98,7 +98,7 @@ func (r *run) patience(step schedule.Step, crowd crowd) string {
 	if crowd.ready.Len() < crowd.threshold {
 		return crowd.waits(r)
 	}
-	if crowd.ready == crowd.cohort {
+	if crowd.ready == crowd.cohort.Minus(r.excluded) { // who is excluded does not come in this run
 		return ""
 	}
 	wait := r.c.cfg.FullCohort

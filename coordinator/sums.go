@@ -10,7 +10,6 @@ import (
 	"github.com/koinon-eu/koinon/coordinator/round"
 	"github.com/koinon-eu/koinon/coordinator/spool"
 	"github.com/koinon-eu/koinon/crypto/secagg"
-	"github.com/koinon-eu/koinon/crypto/update"
 	"github.com/koinon-eu/koinon/models/schedule"
 )
 
@@ -58,9 +57,9 @@ func (r *run) summed(done sumDone) (round.Output, error) {
 		return r.round.Step(round.SumFailed{Reason: done.err.Error()})
 	}
 	survivors := r.round.Status().Survivors.Len()
-	if err := r.machine.Apply(done.words, survivors); err != nil {
+	if err := r.machine.Apply(done.words, survivors); err != nil { // also of a sum whose parts contradict each other
 		reason := fmt.Sprintf("the sum was refused: %v", err)
-		return r.round.Step(round.SumFailed{Reason: reason, Range: errors.Is(err, update.ErrSum) || errors.Is(err, update.ErrLength)})
+		return r.round.Step(round.SumFailed{Reason: reason, Range: true})
 	}
 	model, err := r.machine.Digest()
 	if err != nil {

@@ -32,6 +32,7 @@ func (s *federationService) Session(stream sessionStream) error {
 	seat := s.cfg.Hub.sit(member.Index, s.presence(hello))
 	s.cfg.Driver.Joined(member.Index)
 	s.cfg.Log.Info("node connected", "member", member.Name, "version", clip(hello.Version), "roster", hello.RosterVersion)
+	s.remind(member.Index, hello)
 	sent := make(chan error, 1)
 	go func() { sent <- s.send(ctx, stream, seat) }()
 	received := make(chan error, 1)
@@ -50,6 +51,14 @@ func (s *federationService) Session(stream sessionStream) error {
 		return nil
 	}
 	return err
+}
+
+// remind asks a node to sync whose hello names another roster than the newest. It may have accepted that one since it
+// said hello, and then its sync, which may have overtaken the hello, has to come once more: what it said last counts.
+func (s *Server) remind(member uint8, hello *pb.Hello) {
+	if roster, _ := s.cfg.Book.Roster(); roster != nil && hello.RosterVersion != roster.Version {
+		s.cfg.Hub.Send(secagg.SetOf(member), &pb.CoordinatorMessage{Message: &pb.CoordinatorMessage_Notice{Notice: &pb.Notice{Sync: true}}})
+	}
 }
 
 func (s *Server) presence(h *pb.Hello) Presence {

@@ -25,7 +25,7 @@ func explain(err error) error {
 	case errors.Is(err, registry.ErrPlain):
 		return cli.Hint(err, "begin the location with https://")
 	case errors.As(err, &status) && status.Code == http.StatusNotFound:
-		return cli.Hint(err, "no such release there, or not there: koinon list https://HOST/ shows what a store has")
+		return cli.Hint(err, "koinon list https://HOST/ shows which releases are there")
 	case errors.Is(err, sign.ErrKey):
 		return cli.Hint(err, "if the federation has a new release key, get it from its admins; never from the server the model is on")
 	case errors.Is(err, sign.ErrFiles), errors.Is(err, release.ErrStatement):

@@ -89,7 +89,7 @@ func (c *doctorCommand) Run(ctx context.Context, std cli.Streams) error {
 func examine(ctx context.Context, d node.Dir, now time.Time) []finding {
 	file, err := d.LoadFile()
 	if err != nil {
-		return []finding{fail("config", "name the state directory with --dir, or make one with: koinon-node enroll", err)}
+		return []finding{fail("config", "mend the line in node.yaml", err)} // without node.yaml the hint is another
 	}
 	out := []finding{ok("config", "member %s of %s", file.Member, file.Federation)}
 	if _, err := d.LoadPolicy(file); err != nil {

@@ -5,6 +5,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"errors"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -106,9 +108,20 @@ func (w *world) releases(r coordinator.Run) {
 
 	w.restart()
 	ben := w.admin("ben")
-	reply, err = ben.ApproveRelease(t.Context(), &pb.ApproveReleaseRequest{Name: r.Release, Approval: w.approval("ben", "data-protection", r.Release, digest)})
+	planted := w.plant(one)
+	_, err = ben.ApproveRelease(t.Context(), &pb.ApproveReleaseRequest{Name: r.Release, Approval: w.approval("ben", "data-protection", r.Release, digest)})
+	require.Error(t, err, "another release of that name lies in the store")
+	w.restart()
+	ben = w.admin("ben")
+	list, err = ben.Releases(t.Context(), &pb.ReleasesRequest{Name: r.Release})
 	require.NoError(t, err)
-	require.Equal(t, "published", reply.State)
+	require.NotEqual(t, "published", list.Releases[0].State)
+	require.NoError(t, os.RemoveAll(planted))
+	w.restart()
+	ben = w.admin("ben")
+	list, err = ben.Releases(t.Context(), &pb.ReleasesRequest{Name: r.Release})
+	require.NoError(t, err)
+	require.Equal(t, "published", list.Releases[0].State)
 
 	site, err := w.c.Site()
 	require.NoError(t, err)
@@ -123,6 +136,14 @@ func (w *world) releases(r coordinator.Run) {
 	require.Equal(t, digest, pulled.Digest)
 	require.Len(t, pulled.Statement.Rounds, 6)
 	require.Equal(t, names, pulled.Statement.Members)
+	page, err := server.Client().Get(server.URL + "/releases/" + r.Release)
+	require.NoError(t, err)
+	defer page.Body.Close()
+	text, err := io.ReadAll(page.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, page.StatusCode)
+	require.Contains(t, string(text), digest.String())
+	require.Contains(t, string(text), "model.koinon")
 
 	_, err = ben.RevokeRelease(t.Context(), &pb.RevokeReleaseRequest{Name: r.Release, Mode: "withdraw", Reason: "calibration drifted"})
 	require.NoError(t, err)
@@ -139,6 +160,34 @@ func (w *world) releases(r coordinator.Run) {
 	again := httptest.NewTLSServer(site)
 	defer again.Close()
 	w.withheld(r.Release, client, again.URL, policy)
+}
+
+// plant puts a release into the store that is signed and approved as it should be, under the name of a candidate, with
+// another statement than that one's.
+func (w *world) plant(candidate *pb.ReleaseStatus) (folder string) {
+	w.t.Helper()
+	found, err := filepath.Glob(filepath.Join(w.dir, "artifacts", "candidates", candidate.Name+"*"))
+	require.NoError(w.t, err)
+	require.Len(w.t, found, 1)
+	files, err := release.Read(found[0])
+	require.NoError(w.t, err)
+	statement, err := release.ParseStatement(candidate.StatementBody)
+	require.NoError(w.t, err)
+	statement.Code = "other"
+	files[release.StatementFile], err = statement.Marshal()
+	require.NoError(w.t, err)
+	digest := release.StatementDigest(files[release.StatementFile])
+	var approvals []release.Approval
+	for name, role := range map[string]string{"anna": "model-owner", "ben": "data-protection"} {
+		a, err := release.Approve(w.people[name], name, role, digest, time.Now())
+		require.NoError(w.t, err)
+		approvals = append(approvals, a)
+	}
+	sealed, err := release.Seal(files, approvals, w.c.Book().Approvers(), w.release)
+	require.NoError(w.t, err)
+	folder = filepath.Join(w.c.Store().Root(), registry.ReleasesFolder, candidate.Name)
+	require.NoError(w.t, release.Write(folder, sealed.Files))
+	return folder
 }
 
 // withheld holds the site to a revocation.

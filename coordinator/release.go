@@ -278,6 +278,9 @@ func (c *Coordinator) publish(ctx context.Context, name string) error {
 func (c *Coordinator) seal(r admin.Release) (*release.Release, error) {
 	stored := filepath.Join(c.store.Root(), registry.ReleasesFolder, r.Name)
 	if files, err := release.Read(stored); err == nil {
+		if string(files[release.StatementFile]) != string(r.Statement) {
+			return nil, errors.New("the store holds another release of this name: its statement is not the journalled one")
+		}
 		return release.Open(files, c.policy())
 	}
 	files, err := release.Read(c.candidates(r.Folder))

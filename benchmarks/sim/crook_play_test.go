@@ -40,6 +40,9 @@ func (c *crook) ready(n int) {
 			return false
 		}
 		for _, a := range c.actors {
+			if _, err := a.store.Plan(c.plan.Digest()); err != nil {
+				return false
+			}
 			if d, err := a.store.Decision(c.plan.Digest()); !c.refusing && (err != nil || !d.Made()) {
 				return false
 			}

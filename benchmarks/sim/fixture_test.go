@@ -3,8 +3,6 @@ package sim
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -162,7 +160,8 @@ type actor struct {
 
 	mu     sync.Mutex
 	lefts  []error
-	closed []uint32 // rounds
+	fallen []uint32 // the rounds it left
+	closed []uint32 // the rounds it closed
 }
 
 // setStage opens the coordinator and enrols the members of the plan; nothing runs yet.
@@ -189,6 +188,10 @@ func setStage(t testing.TB, plan *federation.Plan, members []Member, tune func(*
 	for _, m := range members {
 		s.join(m)
 	}
+	_, newest := s.simulation.coordinator.Book().Roster()
+	for _, a := range s.actors {
+		require.NoError(t, a.store.AcceptRoster(newest))
+	}
 	return s
 }
 
@@ -208,10 +211,10 @@ func (s *stage) join(m Member) *actor {
 func (a *actor) equip(c *node.Config) {
 	c.Ledger, c.Record, c.Received = a.ledger, a.wire.Record, a.wire.Received
 	c.Tick = 20 * time.Millisecond
-	c.Hooks.Left = func(_ node.RunID, _ uint32, err error) {
+	c.Hooks.Left = func(_ node.RunID, round uint32, err error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.lefts = append(a.lefts, err)
+		a.lefts, a.fallen = append(a.lefts, err), append(a.fallen, round)
 	}
 	c.Hooks.Closed = func(_ node.RunID, round, _ uint32, _ string) {
 		a.mu.Lock()
@@ -251,6 +254,22 @@ func (a *actor) left() []error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return append([]error(nil), a.lefts...)
+}
+
+// fell returns the first round that the node left, and last the last that it closed.
+func (a *actor) fell() uint32 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fallen[0]
+}
+
+func (a *actor) last() uint32 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := len(a.closed); n > 0 {
+		return a.closed[n-1]
+	}
+	return 0
 }
 
 // submit offers the plan to its cohort.
@@ -317,9 +336,4 @@ func (s *stage) until(what string, ok func(coordinator.Run) bool) coordinator.Ru
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	require.Eventually(t, ok, 10*time.Second, 2*time.Millisecond, what)
-}
-
-// rootSeed makes a 32-byte seed of a text.
-func rootSeed(parts ...any) [32]byte {
-	return sha256.Sum256(binary.BigEndian.AppendUint64([]byte(fmt.Sprintln(parts...)), 0))
 }

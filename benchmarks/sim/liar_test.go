@@ -25,11 +25,12 @@ func (c *crook) refuses(name string, want error, said ...string) {
 	require.ElementsMatch(c.t, said, a.said(c.run, c.round), name)
 }
 
-// said lists the types of what a node has sent in a round, without its leaving and without asking what of its upload
-// has come.
+// said lists the types of what a node has sent in a round of the protocol, in order. Its leaving is not among them,
+// nor are calls that ask for something and carry no data.
 func (a *actor) said(run [16]byte, round uint32) (types []string) {
 	for _, m := range a.wire.Sent() {
-		if m.Round == round && [16]byte(m.Run) == run && m.Type != "left" && m.Type != "have" && !slices.Contains(types, m.Type) {
+		if m.Round == round && [16]byte(m.Run) == run && !slices.Contains([]string{"left", "have", "sum", "spot"}, m.Type) &&
+			!slices.Contains(types, m.Type) {
 			types = append(types, m.Type)
 		}
 	}

@@ -196,6 +196,7 @@ func (r *raw) vector(ctx context.Context, p pb.RoundPacket) {
 	require.NoError(r.t, err)
 	out, err := r.agg.Vector(words)
 	require.NoError(r.t, err)
+	require.NoError(r.t, r.agg.Uploaded()) // or else the survivors may overtake the answer to the upload
 	u := out.Upload
 	if r.cheat != nil && r.cheat(p.Round, r.step, u.Words) {
 		out.Send = r.remask(out.Send, u)
@@ -212,9 +213,7 @@ func (r *raw) vector(ctx context.Context, p pb.RoundPacket) {
 	for i := range chunks {
 		chunks[i] = &pb.UploadChunk{Run: p.Run[:], Round: p.Round, K: 1, Index: uint32(i), Data: u.Chunk(i)}
 	}
-	if _, err := r.send(ctx, chunks...); err == nil && r.agg != nil {
-		_ = r.agg.Uploaded()
-	}
+	_, _ = r.send(ctx, chunks...)
 }
 
 // remask announces a changed vector: mask = k u16 ‖ g 32 ‖ root 32 ‖ words u32, signed (S3), and the chunk hashes.

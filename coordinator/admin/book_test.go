@@ -118,6 +118,27 @@ func TestSuspend(t *testing.T) {
 	require.Equal(t, uint32(3), roster.Version)
 }
 
+// Whoever stole a member's certificate is out when the member enrols again, also after a restart.
+func TestEnrollingAgainEndsOldCertificates(t *testing.T) {
+	o := newOffice(t)
+	before := o.now
+	_, err := o.enrol("DE")
+	require.NoError(t, err)
+	_, err = o.book.Caller("DE", before)
+	require.NoError(t, err)
+	o.now = before.Add(time.Hour)
+	_, err = o.enrol("DE")
+	require.NoError(t, err)
+	for _, book := range []*admin.Book{o.book, o.again()} {
+		_, err = book.Caller("DE", before)
+		require.ErrorIs(t, err, admin.ErrForbidden)
+		_, err = book.Caller("DE", o.now)
+		require.NoError(t, err)
+		_, err = book.Caller("FR", o.now)
+		require.ErrorIs(t, err, admin.ErrUnknown)
+	}
+}
+
 func TestInviteRefusals(t *testing.T) {
 	o := newOffice(t)
 	for _, name := range []string{"", "../DE", "D E", "-DE"} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -28,6 +29,7 @@ type Member struct {
 
 	invite  [32]byte // hash of the open invite's secret; zero when none is open
 	expires int64
+	since   int64 // Unix seconds from which the certificate of the newest enrolment is valid
 }
 
 // Enrolled reports whether the member has enrolled.
@@ -44,6 +46,7 @@ type invited struct {
 type enrolled struct {
 	Member string         `json:"member"`
 	Key    federation.Key `json:"key"`
+	Since  int64          `json:"since,omitempty"`
 	Roster rosterRecord   `json:"roster"`
 }
 
@@ -150,6 +153,10 @@ func (b *Book) Enrol(ctx context.Context, e Enrolment) (Enrolled, error) {
 	if err != nil {
 		return Enrolled{}, err
 	}
+	leaf, err := x509.ParseCertificate(chain[0])
+	if err != nil {
+		return Enrolled{}, fmt.Errorf("enrol %s: %w", e.Member, err)
+	}
 	next, err := b.nextRoster(func(list []federation.Member) []federation.Member {
 		list = slices.DeleteFunc(list, func(o federation.Member) bool { return o.Index == m.Index })
 		return append(list, federation.Member{Name: m.Name, Index: m.Index, Key: e.Key, Suspended: m.Suspended})
@@ -157,7 +164,7 @@ func (b *Book) Enrol(ctx context.Context, e Enrolment) (Enrolled, error) {
 	if err != nil {
 		return Enrolled{}, Errorf(ErrInvalid, "enrol %s: %w", e.Member, err)
 	}
-	fact := enrolled{Member: m.Name, Key: e.Key, Roster: rosterRecord(next)}
+	fact := enrolled{Member: m.Name, Key: e.Key, Since: leaf.NotBefore.Unix(), Roster: rosterRecord(next)}
 	if err := b.append(ctx, KindEnrolled, fact); err != nil {
 		return Enrolled{}, err
 	}
@@ -191,7 +198,7 @@ func (b *Book) foldEnrolled(v enrolled) error {
 	for _, p := range b.plans {
 		delete(p.words, m.Index) // a word stands under the key that signed it
 	}
-	m.Key, m.invite, m.expires = v.Key, [32]byte{}, 0
+	m.Key, m.since, m.invite, m.expires = v.Key, v.Since, [32]byte{}, 0
 	return b.foldRoster(v.Roster)
 }
 
@@ -276,6 +283,19 @@ func (b *Book) Member(name string) (Member, error) {
 		return Member{}, fmt.Errorf("member %.40q: %w", name, ErrUnknown)
 	}
 	return *m, nil
+}
+
+// Caller is Member for whoever shows a certificate of that name, valid from issued on. Enrolling again ends the
+// certificates of before: whoever holds a stolen one, and what it was renewed to, is out.
+func (b *Book) Caller(name string, issued time.Time) (Member, error) {
+	m, err := b.Member(name)
+	if err != nil {
+		return Member{}, err
+	}
+	if issued.Unix() < m.since {
+		return Member{}, Errorf(ErrForbidden, "member %s has enrolled again since this certificate was issued", name)
+	}
+	return m, nil
 }
 
 // Members lists all members, invited or enrolled, by index.

@@ -26,6 +26,10 @@ const (
 // ErrClosed is returned by a journal after Close.
 var ErrClosed = errors.New("journal is closed")
 
+// ErrFull means that the disk (or a configured limit) has no room. The append did not happen; the journal is usable as
+// soon as there is room.
+var ErrFull = errors.New("no space left for the journal")
+
 // Entry is what the driver writes.
 type Entry struct {
 	Time int64  // Unix seconds, stamped by the driver

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -181,16 +184,22 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	s.page(w, "release.html", p)
 }
 
-// load reads what the signed files of the release say.
+// load reads what the signed files of the release say: statement and card alone, since anybody may ask for the page
+// and a model is large.
 func (p *releasePage) load(root string) error {
-	all, err := release.Read(root + "/" + registry.ReleasesFolder + "/" + p.Release.Name)
+	dir := filepath.Join(root, registry.ReleasesFolder, p.Release.Name)
+	statement, err := read(filepath.Join(dir, release.StatementFile))
 	if err != nil {
 		return err
 	}
-	if p.Statement, err = release.ParseStatement(all[release.StatementFile]); err != nil {
+	if p.Statement, err = release.ParseStatement(statement); err != nil {
 		return err
 	}
-	if p.Card, err = card.Parse(all[release.CardFile]); err != nil {
+	text, err := read(filepath.Join(dir, release.CardFile))
+	if err != nil {
+		return err
+	}
+	if p.Card, err = card.Parse(text); err != nil {
 		return err
 	}
 	for _, f := range p.Card.Figures {
@@ -207,6 +216,20 @@ func (p *releasePage) load(root string) error {
 		last.Fewest = min(last.Fewest, len(r.Survivors))
 	}
 	return nil
+}
+
+// read reads a file of at most release.MaxStatement bytes.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, release.MaxStatement+1))
+	if err == nil && len(b) > release.MaxStatement {
+		err = fmt.Errorf("%s has more than %d bytes", path, release.MaxStatement)
+	}
+	return b, err
 }
 
 // words are the functions of the templates.

@@ -22,6 +22,9 @@ func (s *enrolmentService) Enroll(ctx context.Context, r *pb.EnrollRequest) (*pb
 		s.cfg.Log.Warn("enrolment refused", "member", clip(r.Member), "error", err)
 		return nil, err
 	}
+	if m, err := s.cfg.Book.Member(r.Member); err == nil {
+		s.cfg.Hub.end(m.Index) // a session begun under a certificate that counts no more
+	}
 	s.cfg.Log.Info("member enrolled", "member", r.Member)
 	return &pb.EnrollReply{Chain: done.Chain, Ca: done.Root, Roster: pb.RosterToPB(done.Roster), Address: done.Server}, nil
 }

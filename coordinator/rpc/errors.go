@@ -59,6 +59,7 @@ var table = []struct {
 	{secagg.ErrRange, codes.InvalidArgument},
 	{secagg.ErrBundle, codes.InvalidArgument},
 	{journal.ErrClosed, codes.Unavailable},
+	{journal.ErrFull, codes.Unavailable},
 	{context.Canceled, codes.Canceled},
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 }

@@ -65,6 +65,15 @@ func (h *Hub) leave(s *seat, now int64) bool {
 	return true
 }
 
+// end ends the session of a member, if it has one.
+func (h *Hub) end(member uint8) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.live[member]; s != nil {
+		s.end()
+	}
+}
+
 // note updates what is known of a member that was heard of.
 func (h *Hub) note(member uint8, change func(*Presence)) {
 	h.mu.Lock()

@@ -50,6 +50,10 @@ func TestNewestSessionCounts(t *testing.T) {
 	seen, live := h.Presence(1)
 	require.True(t, live)
 	require.Equal(t, uint32(2), seen.RosterVersion)
+	h.end(2) // not there
+	newest := h.sit(1, Presence{})
+	h.end(1)
+	<-newest.gone
 }
 
 func TestErrorsBecomeCodes(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
 	"github.com/koinon-eu/koinon/crypto/identity"
 	"github.com/koinon-eu/koinon/crypto/secagg"
+	"github.com/koinon-eu/koinon/deploy/service"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -87,6 +88,18 @@ type Server struct {
 // maxInFlight bounds the calls of one caller at once.
 const maxInFlight = 32
 
+// A silent connection is asked after a while whether it lives.
+const (
+	pingAfter = 20 * time.Second
+	pingWait  = 10 * time.Second
+)
+
+// Anybody may connect to the enrolment service: for one call, not to stay, and not in any number.
+const (
+	strangerTime = time.Minute
+	maxStrangers = 256
+)
+
 // New returns a server that is not serving yet.
 func New(cfg Config) *Server {
 	if cfg.Heartbeat == 0 {
@@ -100,16 +113,18 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, inFlight: map[identity.Peer]int{}}
 	s.federation = grpc.NewServer(s.options(credentials.NewTLS(identity.ServerConfig(cfg.Trust, cfg.Source)),
-		pb.MaxMessageBytes, s.known)...)
+		pb.MaxMessageBytes, keepalive.ServerParameters{Time: pingAfter, Timeout: pingWait}, s.known)...)
 	pb.RegisterFederationServer(s.federation, &federationService{Server: s})
 	pb.RegisterAdminServer(s.federation, &adminService{Server: s})
 	s.enrolment = grpc.NewServer(s.options(credentials.NewTLS(identity.EnrolmentServerConfig(cfg.Trust, cfg.Source)),
-		64<<10, func(context.Context) (identity.Peer, error) { return identity.Peer{}, nil })...)
+		64<<10, keepalive.ServerParameters{
+			Time: pingAfter, Timeout: pingWait, MaxConnectionIdle: strangerTime, MaxConnectionAge: strangerTime, MaxConnectionAgeGrace: pingWait,
+		}, func(context.Context) (caller, error) { return caller{}, nil })...)
 	pb.RegisterEnrolmentServer(s.enrolment, &enrolmentService{Server: s})
 	return s
 }
 
-func (s *Server) options(tls credentials.TransportCredentials, limit int, who func(context.Context) (identity.Peer, error)) []grpc.ServerOption {
+func (s *Server) options(tls credentials.TransportCredentials, limit int, alive keepalive.ServerParameters, who func(context.Context) (caller, error)) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(tls),
 		grpc.MaxRecvMsgSize(limit),
@@ -117,7 +132,7 @@ func (s *Server) options(tls credentials.TransportCredentials, limit int, who fu
 		grpc.MaxConcurrentStreams(maxInFlight),
 		grpc.ConnectionTimeout(10 * time.Second),
 		grpc.MaxHeaderListSize(16 << 10),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveParams(alive),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 			var reply any
@@ -142,10 +157,17 @@ type namedStream struct {
 
 func (s *namedStream) Context() context.Context { return s.ctx }
 
+// caller is who calls, by the certificate of its connection.
+type caller struct {
+	identity.Peer
+	issued, ends time.Time // zero without a certificate
+}
+
 type callerKey struct{}
 
-// call names the caller, bounds its calls, and maps the error.
-func (s *Server) call(ctx context.Context, method string, who func(context.Context) (identity.Peer, error), next func(context.Context) error) (err error) {
+// call names the caller, bounds its calls, and maps the error. No call, not even a session, outlives the certificate
+// under which it began.
+func (s *Server) call(ctx context.Context, method string, who func(context.Context) (caller, error), next func(context.Context) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.cfg.Log.Error("call panicked", "method", method, "panic", r)
@@ -158,17 +180,20 @@ func (s *Server) call(ctx context.Context, method string, who func(context.Conte
 		}
 		s.cfg.Observe(method, outcome)
 	}()
-	caller, err := who(ctx)
+	from, err := who(ctx)
 	if err != nil {
 		return err
 	}
-	if caller.Name != "" {
-		if !s.enter(caller) {
-			return fmt.Errorf("%s: %w", caller, ErrBusy)
+	if from.Name != "" {
+		if !s.enter(from.Peer) {
+			return fmt.Errorf("%s: %w", from, ErrBusy)
 		}
-		defer s.leave(caller)
+		defer s.leave(from.Peer)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, from.ends.Sub(s.now()))
+		defer cancel()
 	}
-	return next(context.WithValue(ctx, callerKey{}, caller))
+	return next(context.WithValue(ctx, callerKey{}, from))
 }
 
 func (s *Server) enter(caller identity.Peer) bool {
@@ -189,42 +214,55 @@ func (s *Server) leave(caller identity.Peer) {
 	}
 }
 
-// known takes the caller's identity from its certificate, again on every call: a long connection ends with it.
-func (s *Server) known(ctx context.Context) (identity.Peer, error) {
+// now is the clock by which certificates are judged.
+func (s *Server) now() time.Time {
+	if s.cfg.Trust == nil || s.cfg.Trust.Now == nil {
+		return time.Now()
+	}
+	return s.cfg.Trust.Now()
+}
+
+// known takes the caller's identity from its certificate, again on every call.
+func (s *Server) known(ctx context.Context) (caller, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return identity.Peer{}, identity.ErrNoCertificate
+		return caller{}, identity.ErrNoCertificate
 	}
 	info, ok := p.AuthInfo.(credentials.TLSInfo)
 	if !ok {
-		return identity.Peer{}, identity.ErrNoCertificate
+		return caller{}, identity.ErrNoCertificate
 	}
-	return s.cfg.Trust.PeerOf(info.State, identity.Member, identity.Admin)
+	named, err := s.cfg.Trust.PeerOf(info.State, identity.Member, identity.Admin)
+	if err != nil {
+		return caller{}, err
+	}
+	leaf := info.State.PeerCertificates[0]
+	return caller{Peer: named, issued: leaf.NotBefore, ends: leaf.NotAfter}, nil
 }
 
 // member returns the enrolled member that calls (S12).
 func (s *Server) member(ctx context.Context) (admin.Member, error) {
-	caller, _ := ctx.Value(callerKey{}).(identity.Peer)
-	if caller.Kind != identity.Member {
-		return admin.Member{}, fmt.Errorf("%s: only members may call this: %w", caller, identity.ErrKind)
+	from, _ := ctx.Value(callerKey{}).(caller)
+	if from.Kind != identity.Member {
+		return admin.Member{}, fmt.Errorf("%s: only members may call this: %w", from, identity.ErrKind)
 	}
-	return s.cfg.Book.Member(caller.Name)
+	return s.cfg.Book.Caller(from.Name, from.issued)
 }
 
 // person returns the admin that calls.
 func (s *Server) person(ctx context.Context) (admin.Person, error) {
-	caller, _ := ctx.Value(callerKey{}).(identity.Peer)
-	if caller.Kind != identity.Admin {
-		return admin.Person{}, fmt.Errorf("%s: only admins may call this: %w", caller, identity.ErrKind)
+	from, _ := ctx.Value(callerKey{}).(caller)
+	if from.Kind != identity.Admin {
+		return admin.Person{}, fmt.Errorf("%s: only admins may call this: %w", from, identity.ErrKind)
 	}
-	return s.cfg.Book.Person(caller.Name)
+	return s.cfg.Book.Person(from.Name)
 }
 
 // Serve answers on both listeners until ctx ends, then lets calls in flight finish for a short while.
 func (s *Server) Serve(ctx context.Context, federation, enrolment net.Listener) error {
 	failed := make(chan error, 2)
 	go func() { failed <- s.federation.Serve(federation) }()
-	go func() { failed <- s.enrolment.Serve(enrolment) }()
+	go func() { failed <- s.enrolment.Serve(service.AtMost(enrolment, maxStrangers)) }()
 	select {
 	case err := <-failed:
 		s.federation.Stop()

@@ -136,6 +136,25 @@ func TestErrorsKeepTheirShapeAndMeaning(t *testing.T) {
 	require.Empty(t, HintOf(base))
 }
 
+// Words from outside reach a terminal without what could steer it.
+func TestWordsFromOutsideDoNotSteer(t *testing.T) {
+	const evil = "a\x1b[2J\u009b\u202eb\x9b\rc"
+	var b bytes.Buffer
+	PrintError(&b, Hint(errors.New(evil), "%s", evil))
+	require.Equal(t, "error: a [2J  b\ufffd c\nhint: a [2J  b\ufffd c\n", b.String())
+	b.Reset()
+	_, err := Printf(&b, "%s|%s|%d|%v\n", "x\ny\x1b", errors.New("e\u2066"), 7, []string{"\x07l"})
+	require.NoError(t, err)
+	require.Equal(t, "x y |e |7|[ l]\n", b.String())
+	b.Reset()
+	value := map[string]any{"v": "\x7f\u0085\u009b\u202e<é", "raw": json.RawMessage("\"\x9b\u0080\"")}
+	require.NoError(t, PrintJSON(&b, value))
+	require.Equal(t, "{\n  \"raw\": \"\ufffd\\u0080\",\n  \"v\": \"\\u007f\\u0085\\u009b\u202e<é\"\n}\n", b.String())
+	var back map[string]string
+	require.NoError(t, json.Unmarshal(b.Bytes(), &back))
+	require.Equal(t, value["v"], back["v"])
+}
+
 func TestTable(t *testing.T) {
 	table := NewTable("member", "rows", "note")
 	table.Row("DE", 12000, "first")

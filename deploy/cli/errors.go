@@ -51,7 +51,8 @@ func HintOf(err error) string {
 }
 
 // PrintError writes err as "error: …" and, when it has one, "hint: …". Lines
-// after the first are indented, so that each of the two stays one block.
+// after the first are indented, so that each of the two stays one block; what
+// could steer the terminal is shown as spaces.
 func PrintError(w io.Writer, err error) {
 	fmt.Fprintf(w, "error: %s\n", indent(err.Error()))
 	if hint := HintOf(err); hint != "" {
@@ -60,5 +61,9 @@ func PrintError(w io.Writer, err error) {
 }
 
 func indent(s string) string {
-	return strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  ")
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	for i := range lines {
+		lines[i] = clean(lines[i])
+	}
+	return strings.Join(lines, "\n  ")
 }

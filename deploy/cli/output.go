@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,11 +13,42 @@ import (
 	"golang.org/x/term"
 )
 
-// PrintJSON writes v as indented JSON and a newline, with <, > and & as they
-// are: what --json prints.
-func PrintJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+// NewJSONEncoder returns an encoder that leaves <, > and & as they are and
+// escapes the control characters that JSON lets stand: DEL and C1, by which a
+// value from outside could steer a terminal.
+func NewJSONEncoder(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(escaper{w})
 	enc.SetEscapeHTML(false)
+	return enc
+}
+
+// escaper passes JSON on. An encoder writes each value in one piece, so no
+// character is cut in two.
+type escaper struct{ w io.Writer }
+
+func (e escaper) Write(b []byte) (int, error) {
+	plain := func(r rune) bool { return r == utf8.RuneError || r >= 0x7f && r < 0xa0 }
+	if bytes.IndexFunc(b, plain) < 0 {
+		return e.w.Write(b)
+	}
+	var out bytes.Buffer
+	for _, r := range string(b) { // what is not UTF-8 comes as U+FFFD
+		if r >= 0x7f && r < 0xa0 {
+			fmt.Fprintf(&out, `\u%04x`, r)
+		} else {
+			out.WriteRune(r)
+		}
+	}
+	if _, err := e.w.Write(out.Bytes()); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// PrintJSON writes v as indented JSON and a newline, as NewJSONEncoder does:
+// what --json prints.
+func PrintJSON(w io.Writer, v any) error {
+	enc := NewJSONEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
@@ -39,8 +71,8 @@ type Table struct {
 func NewTable(header ...string) *Table { return &Table{header: header} }
 
 // Row adds a row. Cells are printed with fmt's %v; a nil cell is "-".
-// Control characters are shown as spaces, so a name from outside cannot
-// rewrite the terminal.
+// Control and bidirectional characters are shown as spaces, so a name from
+// outside cannot rewrite the terminal.
 func (t *Table) Row(cells ...any) {
 	row := make([]string, len(cells))
 	for i, c := range cells {
@@ -100,13 +132,41 @@ func (t *Table) line(cells []string, widths []int) string {
 	return strings.TrimRight(b.String(), " ") + "\n"
 }
 
+// Steers reports whether a character can steer a terminal or turn the order
+// of what is read: control characters, line ends among them, and those of
+// bidirectional text.
+func Steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if Steers(r) {
 			return ' '
 		}
 		return r
 	}, s)
+}
+
+// Printf is fmt.Fprintf for words from outside: what steers a terminal is
+// shown as spaces in every argument that is a string, a list of strings or an
+// error.
+func Printf(w io.Writer, format string, args ...any) (int, error) {
+	cleaned := make([]any, len(args))
+	for i, a := range args {
+		switch v := a.(type) {
+		case string:
+			a = clean(v)
+		case error:
+			a = clean(v.Error())
+		case []string:
+			list := make([]string, len(v))
+			for j, s := range v {
+				list[j] = clean(s)
+			}
+			a = list
+		}
+		cleaned[i] = a
+	}
+	return fmt.Fprintf(w, format, cleaned...)
 }
 
 // Bytes writes a count of bytes for a person: 999 B, 1.5 kB, 2.0 MB.

@@ -14,6 +14,9 @@ import (
 // shutdownTime is how long requests in flight may take to end.
 const shutdownTime = 10 * time.Second
 
+// maxConns is how many connections one server has open at once.
+const maxConns = 1024
+
 // HTTP is a server that is already listening, so that its address is known
 // before it serves.
 type HTTP struct {
@@ -22,12 +25,14 @@ type HTTP struct {
 }
 
 // ListenHTTP listens on addr (host:port; port 0 takes a free one). conf may be
-// nil for plain HTTP. Slow and idle clients are cut off.
+// nil for plain HTTP. Slow and idle clients are cut off, and at most 1024 are
+// connected at once.
 func ListenHTTP(addr string, conf *tls.Config, h http.Handler, log *slog.Logger) (*HTTP, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for http: %w", err)
 	}
+	listener = AtMost(listener, maxConns)
 	if conf != nil {
 		if len(conf.NextProtos) == 0 {
 			conf = conf.Clone()

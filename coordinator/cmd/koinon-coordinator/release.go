@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -141,22 +142,22 @@ func (c *showReleaseCommand) Run(ctx context.Context, std cli.Streams) error {
 }
 
 func (l releaseLine) print(std cli.Streams) error {
-	fmt.Fprintf(std.Out, "release    %s\nstate      %s\nrun        %s\n", l.Name, l.State, l.Run)
+	cli.Printf(std.Out, "release    %s\nstate      %s\nrun        %s\n", l.Name, l.State, l.Run)
 	if l.Reason != "" {
-		fmt.Fprintf(std.Out, "reason     %s\n", l.Reason)
+		cli.Printf(std.Out, "reason     %s\n", l.Reason)
 	}
 	if l.Digest != "" {
-		fmt.Fprintf(std.Out, "statement  %s\n", l.Digest)
+		cli.Printf(std.Out, "statement  %s\n", l.Digest)
 	}
 	if l.URL != "" {
-		fmt.Fprintf(std.Out, "url        %s\n", l.URL)
+		cli.Printf(std.Out, "url        %s\n", l.URL)
 	}
 	table := cli.NewTable("NO.", "GATE", "RESULT", "WHY")
 	for i, g := range l.Gates {
 		table.Row(i+1, g.Text, g.Verdict, g.Figures)
 	}
 	for _, a := range l.Approvals {
-		fmt.Fprintf(std.Out, "approved   %s (%s), %s\n", a.Person, a.Role, a.Time)
+		cli.Printf(std.Out, "approved   %s (%s), %s\n", a.Person, a.Role, a.Time)
 	}
 	return table.Print(std.Out)
 }
@@ -186,7 +187,7 @@ func (c *answerGateCommand) Run(ctx context.Context, std cli.Streams) error {
 		if c.JSON {
 			return cli.PrintJSON(std.Out, map[string]any{"name": c.Name, "gate": c.Gate, "state": reply.State})
 		}
-		_, err = fmt.Fprintf(std.Out, "Gate %d of %s is answered. The release is %s now.\n", c.Gate, c.Name, reply.State)
+		_, err = cli.Printf(std.Out, "Gate %d of %s is answered. The release is %s now.\n", c.Gate, c.Name, reply.State)
 		return err
 	})
 }
@@ -199,7 +200,7 @@ type approveReleaseCommand struct {
 }
 
 func (approveReleaseCommand) Help() string {
-	return `Signs the release's statement with your approval key. The second person, in another role, publishes it.
+	return `Shows the release's statement and signs it with your approval key. The second person, in another role, publishes it.
 
 Example:
   koinon-coordinator release approve document-risk-1 --as ben`
@@ -228,6 +229,13 @@ func (c *approveReleaseCommand) Run(ctx context.Context, std cli.Streams) error 
 		if statement.Name != c.Name || c.Statement != "" && c.Statement != digest.String() {
 			return fmt.Errorf("the coordinator shows statement %s of release %s, not what you have read", digest, statement.Name)
 		}
+		shown := std.Out
+		if c.JSON {
+			shown = std.Err
+		}
+		if err := printStatement(shown, statement, digest); err != nil {
+			return err
+		}
 		key, err := keystore.Open(ctx, reference(folder, p.Approval), keystore.Options{})
 		if err != nil {
 			return err
@@ -247,9 +255,24 @@ func (c *approveReleaseCommand) Run(ctx context.Context, std cli.Streams) error 
 		if c.JSON {
 			return cli.PrintJSON(std.Out, map[string]string{"name": c.Name, "statement": digest.String(), "state": reply.State})
 		}
-		_, err = fmt.Fprintf(std.Out, "%s (%s) approved %s, statement %s. It is %s now.\n", p.Name, p.Role, c.Name, digest, reply.State)
+		_, err = cli.Printf(std.Out, "%s (%s) approved %s, statement %s. It is %s now.\n", p.Name, p.Role, c.Name, digest, reply.State)
 		return err
 	})
+}
+
+// printStatement shows what an approver is about to sign.
+func printStatement(w io.Writer, s *release.Statement, digest release.Digest) error {
+	cli.Printf(w, "release    %s of %s, for the purpose %s\nstatement  %s\nmodel      %s\nplan       %s, digest %s\nmembers    %s\n",
+		s.Name, s.Federation, s.Purpose, digest.String(), s.Artifact.String(), s.Plan.Name, s.Plan.Digest.String(), strings.Join(s.Members, ", "))
+	table := cli.NewTable("GATE", "WANTED", "REACHED", "RESULT", "ANSWER")
+	for _, g := range s.Gates {
+		var reached any
+		if g.Value != nil {
+			reached = fmt.Sprintf("%.4f", *g.Value)
+		}
+		table.Row(strings.TrimSpace(g.Metric+" "+g.Group), g.Wanted, reached, g.Result, orDash(g.Answer))
+	}
+	return table.Print(w)
 }
 
 type revokeReleaseCommand struct {
@@ -273,7 +296,7 @@ func (c *revokeReleaseCommand) Run(ctx context.Context, std cli.Streams) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.Out, "%s is revoked (%s): koinon pull refuses it from now on.\n", c.Name, c.Mode)
+		_, err = cli.Printf(std.Out, "%s is revoked (%s): koinon pull refuses it from now on.\n", c.Name, c.Mode)
 		fmt.Fprintln(std.Err, "hint: copies that were pulled already are not reached, and koinon verify and koinon score still accept them: tell the deployers yourself")
 		return err
 	})

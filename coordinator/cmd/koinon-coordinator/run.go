@@ -160,12 +160,12 @@ func (c *showRunCommand) Run(ctx context.Context, std cli.Streams) error {
 		if c.JSON {
 			return cli.PrintJSON(std.Out, l)
 		}
-		fmt.Fprintf(std.Out, "run    %s of plan %s\nstate  %s, step %d of %d\n", l.Run, l.Plan, l.State, l.Step, l.Steps)
+		cli.Printf(std.Out, "run    %s of plan %s\nstate  %s, step %d of %d\n", l.Run, l.Plan, l.State, l.Step, l.Steps)
 		if l.Reason != "" {
-			fmt.Fprintf(std.Out, "reason %s\n", l.Reason)
+			cli.Printf(std.Out, "reason %s\n", l.Reason)
 		}
 		if l.Release != "" {
-			fmt.Fprintf(std.Out, "gave   %s\n", l.Release)
+			cli.Printf(std.Out, "gave   %s\n", l.Release)
 		}
 		table := cli.NewTable("ROUND", "STEP", "SUMS", "OUTCOME", "IN THE SUM", "DROPOUTS", "TIME", "TRAFFIC")
 		for _, r := range l.Rounds {

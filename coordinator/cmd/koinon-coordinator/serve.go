@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator"
@@ -39,6 +40,10 @@ func (c *serveCommand) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	if roles := approvable(c.Dir, conf); len(roles) > 1 {
+		log.Warn("approval keys of several roles lie here: whoever uses this account can approve a release alone; move each admin's folder to its person's machine",
+			"dir", filepath.Join(c.Dir, adminsDir), "roles", roles)
+	}
 	lock, err := service.LockDir(c.Dir)
 	if err != nil {
 		return hinted(err)
@@ -49,6 +54,18 @@ func (c *serveCommand) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	return errors.Join(s.run(ctx, conf, log), s.cfg.Journal.Close())
+}
+
+// approvable are the roles whose approval keys lie in the state directory, where init has made them.
+func approvable(dir string, conf *config) []string {
+	var roles []string
+	for _, a := range conf.Admins {
+		_, err := os.Lstat(filepath.Join(dir, adminsDir, a.Name, approvalFile))
+		if err == nil && !slices.Contains(roles, a.Role) {
+			roles = append(roles, a.Role)
+		}
+	}
+	return roles
 }
 
 // assembled is a coordinator that is ready to listen.

@@ -14,15 +14,16 @@ import (
 	"sync"
 	"time"
 
+	"github.com/koinon-eu/koinon/coordinator/journal"
+
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 )
 
 // Errors of this implementation that a caller acts on.
 var (
-	// ErrFull means that the disk (or the configured limit) has no room. The
-	// append did not happen; the journal is usable as soon as there is room.
-	ErrFull = errors.New("no space left for the journal")
+	// ErrFull is journal.ErrFull.
+	ErrFull = journal.ErrFull
 	// ErrReadOnly is returned by Append on a journal from OpenReadOnly.
 	ErrReadOnly = errors.New("journal is open for reading only")
 	// ErrForeignWriter means that another process has appended to the file.

@@ -249,6 +249,38 @@ func TestBadPacketsDoNotHarmTheRound(t *testing.T) {
 	require.Equal(t, "closed", r.Rounds[0].Outcome)
 }
 
+// A member that changes its word without end fills no journal: one word a second counts. Words say nothing to a terminal.
+func TestWordsFlood(t *testing.T) {
+	w := newWorld(t, nil)
+	p := plan(t)
+	for _, name := range names {
+		w.enrol(name)
+	}
+	body, err := p.Encode()
+	require.NoError(t, err)
+	_, err = w.admin("anna").SubmitPlan(t.Context(), &pb.SubmitPlanRequest{Plan: body})
+	require.NoError(t, err)
+	pt := w.members["PT"]
+	_, id := w.c.Book().Federation()
+	digest := p.Digest()
+	say := func(approve bool, reason string) error {
+		signature, err := federation.Approval{Federation: id, Plan: digest, Member: pt.index, Approve: approve}.Sign(pt.sign)
+		require.NoError(t, err)
+		_, err = pt.client.Approve(t.Context(), &pb.ApproveRequest{Plan: digest[:], Approve: approve, Signature: signature, Reason: reason})
+		return err
+	}
+	code(t, codes.InvalidArgument, say(false, "no\x1b[2J"))
+	refused, begin := 0, time.Now()
+	for i := range 40 {
+		if say(i%2 == 0, "") != nil {
+			refused++
+		}
+	}
+	taken := int(time.Since(begin)/time.Second) + 2 // at most one in each second that was touched
+	require.GreaterOrEqual(t, refused, (40-2*taken)/2)
+	require.Eventually(t, func() bool { return say(false, "too wide") == nil }, 5*time.Second, 50*time.Millisecond)
+}
+
 // A member that has not approved is not invited, and its packets are refused.
 func TestUnapprovedMemberIsNotInvited(t *testing.T) {
 	w := newWorld(t, func(cfg *coordinator.Config) { cfg.FullCohort = 5 })

@@ -77,6 +77,8 @@ func TestWordsForAnAdmin(t *testing.T) {
 	w.until(p, "waits with a reason", func(r coordinator.Run) bool { return r.State == coordinator.Waiting && r.Reason != "" })
 	_, err = anna.StopRun(t.Context(), &pb.StopRunRequest{Run: reply.Run})
 	says(err, "stop run: say why, in 1 to 500 bytes")
+	_, err = anna.StopRun(t.Context(), &pb.StopRunRequest{Run: reply.Run, Reason: "wrong\x1b[2J"})
+	require.ErrorContains(t, err, "control character")
 	_, err = anna.StopRun(t.Context(), &pb.StopRunRequest{Run: reply.Run, Reason: "wrong schema"})
 	require.NoError(t, err)
 	require.Equal(t, coordinator.Stopped, w.wait(p).State)

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"log/slog"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/deploy/service"
 	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/node"
@@ -73,6 +75,32 @@ func approve(t *testing.T, f *federationOfFive, d node.Dir) {
 	require.Len(t, offers.Plans, 1)
 	_, err = o.Decide(t.Context(), offers.Plans[0].Plan, true, "", time.Now())
 	require.NoError(t, err)
+}
+
+// TestForeignRoster: a roster signed by another key than the pinned one is refused, not offered.
+func TestForeignRoster(t *testing.T) {
+	f, _ := newFake(t, members[:4])
+	f.plan = nil
+	d := node.Dir(filepath.Join(t.TempDir(), "PT"))
+	require.NoError(t, d.Make())
+	_, err := node.Enroll(t.Context(), d, f.invite(t, "PT"), node.File{Data: "table.csv"}, time.Now())
+	require.NoError(t, err)
+	public, foreign, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	f.mu.Lock()
+	roster := *f.roster
+	roster.Version, roster.Coordinator = roster.Version+1, federation.Key(public)
+	f.roster, f.key = &roster, foreign
+	f.mu.Unlock()
+	o, err := node.OpenOperator(d, "test")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, o.Close()) }()
+	_, err = o.Sync(t.Context())
+	require.ErrorContains(t, err, "not the pinned one")
+	_, _, err = d.Offered()
+	require.ErrorIs(t, err, node.ErrUnknown)
+	_, err = o.Decide(t.Context(), parsePlan(t), false, "a\nb", time.Now())
+	require.ErrorContains(t, err, "control character")
 }
 
 // TestDirectory runs a plan with one node on a state directory that is stopped and started in the middle, its

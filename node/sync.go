@@ -1,12 +1,14 @@
 package node
 
 import (
-	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/coordinator/federationpb"
@@ -45,9 +47,13 @@ func (n *Node) syncLoop(ctx context.Context) error {
 }
 
 func (n *Node) sync(ctx context.Context) error {
+	before := n.rosterVersion()
 	offers, err := Sync(ctx, n.link, n.cfg.Store, n.cfg.Accept)
 	if err != nil {
 		return err
+	}
+	if offers.Roster.Version > before {
+		n.askSync() // the next one tells the coordinator which roster this node uses now
 	}
 	for _, o := range offers.Plans {
 		if err := n.decide(ctx, o); err != nil {
@@ -106,7 +112,7 @@ type Offers struct {
 
 // Sync fetches the newest roster and the offered plans and keeps them in the store. A newer roster must carry the
 // pinned coordinator's signature and the pinned federation; it is only offered to the operator, unless accept is
-// set. Plans that do not validate are an error of the coordinator and are passed over.
+// set. A roster that another key has signed is an error. Plans that do not validate are an error of the coordinator and are passed over.
 func Sync(ctx context.Context, l *link.Link, store Store, accept bool) (Offers, error) {
 	pinned, err := store.Roster()
 	if err != nil {
@@ -121,7 +127,7 @@ func Sync(ctx context.Context, l *link.Link, store Store, accept bool) (Offers, 
 	if err != nil {
 		return Offers{}, err
 	}
-	newest, err := signed.Open(nil)
+	newest, err := signed.Open(ed25519.PublicKey(pinned.Coordinator))
 	if err != nil {
 		return Offers{}, err
 	}
@@ -129,7 +135,7 @@ func Sync(ctx context.Context, l *link.Link, store Store, accept bool) (Offers, 
 		return Offers{}, errors.New("roster: belongs to another federation")
 	}
 	switch {
-	case newest.Version > pinned.Version && accept && bytes.Equal(newest.Coordinator, pinned.Coordinator):
+	case newest.Version > pinned.Version && accept:
 		out.Roster, err = newest, store.AcceptRoster(signed)
 	case newest.Version > pinned.Version:
 		out.Newer, err = newest, store.OfferRoster(signed)
@@ -220,6 +226,9 @@ type secaggSigner = func(message []byte) ([]byte, error)
 // Decide signs a word on a plan, keeps it, and then tells the coordinator, which may open a round the moment it hears
 // of the last approval. With an error after it was kept, a serving node tells the coordinator at its next Sync.
 func Decide(ctx context.Context, l *link.Link, store Store, w Word) (Decision, error) {
+	if strings.ContainsFunc(w.Reason, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
+		return Decision{}, errors.New("reason: holds a control character or a line end") // the coordinator refuses it
+	}
 	roster, err := store.Roster()
 	if err != nil {
 		return Decision{}, fmt.Errorf("roster: %w", err)

@@ -104,6 +104,8 @@ func (b *Book) Approve(ctx context.Context, member string, digest federation.Dig
 	}
 	if was, ok := p.words[m.Index]; ok && was.Approve == approve {
 		return nil
+	} else if ok && was.Time == b.cfg.Now().Unix() {
+		return Errorf(ErrForbidden, "member %s has changed its word on plan %s this very second, say it again", member, p.Plan.Name) // each word is journalled for good
 	}
 	return b.append(ctx, KindApproval, approval{Plan: digest, Member: m.Index, Approve: approve, Reason: reason, Signature: signature})
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator/admin"
@@ -54,6 +55,9 @@ func (s *adminService) Members(ctx context.Context, _ *pb.MembersRequest) (*pb.M
 func (s *adminService) Suspend(ctx context.Context, r *pb.SuspendRequest) (*pb.SuspendReply, error) {
 	p, err := s.person(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := words("reason", r.Reason); err != nil {
 		return nil, err
 	}
 	if err := s.cfg.Book.Suspend(ctx, p.Name, r.Member, r.Reason, r.Resume); err != nil {
@@ -163,6 +167,9 @@ func (s *adminService) StopRun(ctx context.Context, r *pb.StopRunRequest) (*pb.S
 	if err != nil {
 		return nil, invalid(err)
 	}
+	if err := words("reason", r.Reason); err != nil {
+		return nil, err
+	}
 	return &pb.StopRunReply{}, s.cfg.Driver.StopRun(ctx, p.Name, run, r.Reason)
 }
 
@@ -182,6 +189,9 @@ func (s *adminService) Releases(ctx context.Context, r *pb.ReleasesRequest) (*pb
 func (s *adminService) AnswerGate(ctx context.Context, r *pb.AnswerGateRequest) (*pb.AnswerGateReply, error) {
 	p, err := s.person(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := words("answer", strings.TrimSpace(r.Answer)); err != nil {
 		return nil, err
 	}
 	state, err := s.cfg.Driver.AnswerGate(ctx, p.Name, r.Name, int(r.Gate), r.Answer)
@@ -208,6 +218,9 @@ func (s *adminService) ApproveRelease(ctx context.Context, r *pb.ApproveReleaseR
 func (s *adminService) RevokeRelease(ctx context.Context, r *pb.RevokeReleaseRequest) (*pb.RevokeReleaseReply, error) {
 	p, err := s.person(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := words("reason", r.Reason); err != nil {
 		return nil, err
 	}
 	return &pb.RevokeReleaseReply{}, s.cfg.Driver.RevokeRelease(ctx, p.Name, r.Name, r.Mode, r.Reason)

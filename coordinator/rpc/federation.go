@@ -61,6 +61,9 @@ func (s *federationService) Approve(ctx context.Context, r *pb.ApproveRequest) (
 	if err != nil {
 		return nil, invalid(err)
 	}
+	if err := words("reason", r.Reason); err != nil {
+		return nil, err
+	}
 	if err := s.cfg.Book.Approve(ctx, member.Name, plan, r.Approve, r.Signature, r.Reason); err != nil {
 		return nil, err
 	}

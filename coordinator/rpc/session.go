@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
 	"github.com/koinon-eu/koinon/crypto/secagg"
@@ -92,6 +93,7 @@ func (s *Server) send(ctx context.Context, stream sessionStream, seat *seat) err
 }
 
 func (s *Server) receive(ctx context.Context, stream sessionStream, index uint8, name string) error {
+	var next time.Time
 	for {
 		m, err := stream.Recv()
 		if err != nil {
@@ -99,6 +101,10 @@ func (s *Server) receive(ctx context.Context, stream sessionStream, index uint8,
 		}
 		switch v := m.Message.(type) {
 		case *pb.NodeMessage_Hello:
+			if err := until(ctx, next); err != nil {
+				return err
+			}
+			next = time.Now().Add(helloEvery)
 			p := s.presence(v.Hello)
 			s.cfg.Hub.note(index, func(old *Presence) { *old = p })
 			s.cfg.Driver.Joined(index)
@@ -117,12 +123,31 @@ func (s *Server) receive(ctx context.Context, stream sessionStream, index uint8,
 	}
 }
 
+// helloEvery is how often a session takes a hello, for each has the coordinator look at every run. One that comes
+// sooner waits, and what the node sends after it.
+const helloEvery = time.Second
+
+func until(ctx context.Context, when time.Time) error {
+	wait := time.Until(when)
+	if wait <= 0 {
+		return nil
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
 func (s *Server) left(index uint8, name string, l *pb.Left) {
 	run, err := pb.RunID(l.GetRun())
 	if err != nil {
 		return
 	}
-	reason := l.Reason[:min(len(l.Reason), pb.MaxReasonBytes)]
+	reason := cleared(l.Reason[:min(len(l.Reason), pb.MaxReasonBytes)])
 	s.cfg.Log.Info("node left the round", "member", name, "round", l.Round, "reason", reason)
 	s.cfg.Driver.Left(index, run, l.Round, reason)
 }

@@ -3,8 +3,6 @@ package rpc
 import (
 	"testing"
 
-	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
-
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -13,8 +11,7 @@ import (
 func TestWords(t *testing.T) {
 	require.NoError(t, words("reason", "η βαθμονόμηση άλλαξε, 5 %"))
 	for _, text := range []string{"a\x1b[2J", "a\nb", "\u009b", "\u202e", "\x7f"} {
-		require.Equal(t, codes.InvalidArgument, status.Code(failure(words("reason", text))), "%q", text)
+		require.Equal(t, codes.InvalidArgument, status.Code(words("reason", text)), "%q", text)
 	}
 	require.Equal(t, "a [2J b", cleared("a\x1b[2J\nb"))
-	_ = pb.MaxReasonBytes
 }

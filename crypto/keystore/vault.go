@@ -15,7 +15,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -110,6 +112,11 @@ func newVault(cfg Vault) (*api.Client, error) {
 			return nil, fmt.Errorf("vault CA %s: %w", cfg.CA, err)
 		}
 	}
+	for _, address := range []string{conf.Address, conf.AgentAddress} {
+		if err := private(address); err != nil {
+			return nil, err
+		}
+	}
 	client, err := api.NewClient(conf)
 	if err != nil {
 		return nil, fmt.Errorf("vault %s: %w", conf.Address, err)
@@ -128,6 +135,20 @@ func newVault(cfg Vault) (*api.Client, error) {
 		return nil, errors.New("vault: no token: name a token file or set VAULT_TOKEN")
 	}
 	return client, nil
+}
+
+// private refuses an address at which the token would travel in the clear:
+// plain http is for this machine alone.
+func private(address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return errors.New("vault: the address is no URL")
+	}
+	ip := net.ParseIP(u.Hostname())
+	if u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("vault %s: plain http is accepted of this machine only, say https", u.Redacted())
+	}
+	return nil
 }
 
 func readToken(path string) (string, error) {

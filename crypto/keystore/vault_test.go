@@ -291,6 +291,26 @@ func TestVaultNeedsToken(t *testing.T) {
 	require.ErrorContains(t, err, "no token")
 }
 
+func TestVaultNeedsTLS(t *testing.T) {
+	t.Setenv("VAULT_TOKEN", "")
+	open := func(address string) error {
+		_, err := keystore.Open(context.Background(), "vault:transit/release", keystore.Options{Vault: keystore.Vault{Address: address}})
+		return err
+	}
+	for _, address := range []string{"http://vault.example:8200", "HTTP://192.0.2.1", "http://127.0.0.1.example", "http://localhost.example:8200"} {
+		require.ErrorContains(t, open(address), "plain http", address)
+	}
+	for _, address := range []string{"http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1", "https://vault.example:8200", "unix:///run/vault.sock"} {
+		require.ErrorContains(t, open(address), "no token", address)
+	}
+	for _, name := range []string{"VAULT_ADDR", "VAULT_AGENT_ADDR"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "http://vault.example:8200")
+			require.ErrorContains(t, open(""), "plain http")
+		})
+	}
+}
+
 // authority is a CA that has signed nothing.
 func authority(t *testing.T) []byte {
 	t.Helper()

@@ -163,6 +163,16 @@ func TestServesOnlyReleases(t *testing.T) {
 			require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
 		}
 	}
+	for name, want := range map[string]string{
+		"model.koinon": "application/octet-stream", "page.svg": "application/octet-stream", "page.htm": "application/octet-stream",
+		"none": "application/octet-stream", "report.json": "application/json", "report.html": "text/html; charset=utf-8",
+		"card.md": "text/markdown; charset=utf-8", "model.sig": "application/vnd.dev.sigstore.bundle.v0.3+json",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(root, registry.ReleasesFolder, "risk-1", name), []byte("<html>"), 0o644))
+		w := httptest.NewRecorder()
+		store.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/releases/risk-1/"+name, nil))
+		require.Equal(t, want, w.Header().Get("Content-Type"), name)
+	}
 	w := httptest.NewRecorder()
 	store.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/index.json", nil))
 	require.Equal(t, http.StatusMethodNotAllowed, w.Code)

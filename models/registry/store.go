@@ -209,17 +209,21 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-cache") // a release never changes, but it may be revoked
+
+	kind := "application/octet-stream" // also of what nobody here knows: nothing is left to guesses
 	switch filepath.Ext(name) {
-	case ".koinon":
-		w.Header().Set("Content-Type", "application/octet-stream")
+	case ".json":
+		kind = "application/json"
 	case ".sig":
-		w.Header().Set("Content-Type", "application/vnd.dev.sigstore.bundle.v0.3+json")
+		kind = "application/vnd.dev.sigstore.bundle.v0.3+json"
 	case ".md":
-		w.Header().Set("Content-Type", "text/markdown; charset=utf-8")
+		kind = "text/markdown; charset=utf-8"
 	case ".html":
+		kind = "text/html; charset=utf-8"
 		// A report is one self-contained page: it may style itself and nothing more.
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox")
 	}
+	w.Header().Set("Content-Type", kind)
 	http.ServeContent(w, req, name, info.ModTime(), f)
 }
 

@@ -22,7 +22,7 @@ type backupCommand struct {
 }
 
 func (backupCommand) Help() string {
-	return `Copies the journal, the sums, the artifacts, keys and configuration, also while the coordinator runs. The copy holds private keys: encrypt it. Masked vectors of open rounds are left out; those rounds are repeated.
+	return `Copies the journal, the sums, the artifacts, keys and configuration, also while the coordinator runs. The copy holds private keys: encrypt it. Admins' folders are left out: they belong on their owners' machines. Masked vectors of open rounds are left out; those rounds are repeated.
 
 Example:
   koinon-coordinator backup --dir /var/lib/koinon-coordinator --to /backup/koinon-2026-11-24`
@@ -43,8 +43,11 @@ func (c *backupCommand) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := copyTree(c.Dir, c.To); err != nil {
+	if err := copyTree(c.Dir, c.To, wanted); err != nil {
 		return err
+	}
+	for _, folder := range adminFolders(c.Dir) {
+		fmt.Fprintf(std.Err, "warning: %s is not in the backup: it holds a person's approval key; move it to that person's machine, which keeps its own copy\n", folder)
 	}
 	if c.JSON {
 		return cli.PrintJSON(std.Out, map[string]any{"records": summary.Records, "head": fmt.Sprintf("%x", summary.Head), "dir": c.To})
@@ -82,7 +85,7 @@ func (c *restoreCommand) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := copyTree(c.From, c.Dir); err != nil {
+	if err := copyTree(c.From, c.Dir, restorable); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(std.Out, "Restored %d records into %s. Rounds that nodes have seen after this backup will be refused by them.\n", summary.Records, c.Dir)
@@ -101,10 +104,23 @@ func newDir(dir string) error {
 	return err
 }
 
-// wanted says which files of a state directory a backup holds, besides the journal.
+// adminFolders lists the admins' folders that init has made and nobody has moved yet.
+func adminFolders(dir string) []string {
+	folders, _ := filepath.Glob(filepath.Join(dir, adminsDir, "*")) // a plain pattern
+	return folders
+}
+
+// restorable says which files of a backup are put back: also the admins' folders, if it has any.
+func restorable(path string) bool {
+	first, _, _ := strings.Cut(filepath.ToSlash(path), "/")
+	return first == adminsDir || wanted(path)
+}
+
+// wanted says which files of a state directory a backup holds, besides the journal. Admins' folders belong on their
+// owners' machines: a backup with all of them could approve a release alone.
 func wanted(path string) bool {
 	switch first, _, _ := strings.Cut(filepath.ToSlash(path), "/"); first {
-	case configFile, trustName, "ca", "keys", artifactsDir, adminsDir:
+	case configFile, trustName, "ca", "keys", artifactsDir:
 		return true
 	case spoolDir:
 		return filepath.Base(path) == "sum"
@@ -113,7 +129,7 @@ func wanted(path string) bool {
 }
 
 // copyTree copies what is wanted, each file durable and with its mode.
-func copyTree(from, to string) error {
+func copyTree(from, to string, wanted func(path string) bool) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {

@@ -237,9 +237,9 @@ func (c *showPlanCommand) Run(ctx context.Context, std cli.Streams) error {
 			return cli.PrintJSON(std.Out, json.RawMessage(status.Plan))
 		}
 		factsOf(plan).print(std)
-		fmt.Fprintf(std.Out, "state       %s\napproved    %s\n", status.State, strings.Join(status.Approved, ", "))
+		cli.Printf(std.Out, "state       %s\napproved    %s\n", status.State, strings.Join(status.Approved, ", "))
 		if len(status.Rejected) > 0 {
-			fmt.Fprintf(std.Out, "rejected    %s\n", strings.Join(status.Rejected, ", "))
+			cli.Printf(std.Out, "rejected    %s\n", strings.Join(status.Rejected, ", "))
 		}
 		return nil
 	})

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
+	"github.com/koinon-eu/koinon/deploy/cli"
 	"github.com/koinon-eu/koinon/models/artifact"
 )
 
@@ -24,9 +26,7 @@ func newPrinter(format string, w io.Writer, factors int, model string) printer {
 	if format == "csv" {
 		return &csvPrinter{w: csv.NewWriter(w), factors: factors, model: model}
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return &jsonPrinter{enc: enc, model: model}
+	return &jsonPrinter{enc: cli.NewJSONEncoder(w), model: model}
 }
 
 // advisory is one line of JSON. Row counts the rows of the input from 1,
@@ -73,10 +73,10 @@ func (p *csvPrinter) begin() error {
 }
 
 func (p *csvPrinter) row(number int, a artifact.Advisory) error {
-	p.fields = append(p.fields[:0], strconv.Itoa(number), a.ID, decimal(a.Score), a.Band, strconv.FormatBool(a.Flagged))
+	p.fields = append(p.fields[:0], strconv.Itoa(number), harmless(a.ID), decimal(a.Score), a.Band, strconv.FormatBool(a.Flagged))
 	for i := range p.factors {
 		if i < len(a.Factors) {
-			p.fields = append(p.fields, a.Factors[i].Column, decimal(a.Factors[i].Effect))
+			p.fields = append(p.fields, harmless(a.Factors[i].Column), decimal(a.Factors[i].Effect))
 		} else {
 			p.fields = append(p.fields, "", "")
 		}
@@ -87,6 +87,15 @@ func (p *csvPrinter) row(number int, a artifact.Advisory) error {
 func (p *csvPrinter) end() error {
 	p.w.Flush()
 	return p.w.Error()
+}
+
+// harmless puts an apostrophe before text that a spreadsheet would take for a
+// formula.
+func harmless(text string) string {
+	if text != "" && strings.IndexByte("=+-@\t\r", text[0]) >= 0 {
+		return "'" + text
+	}
+	return text
 }
 
 func decimal(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

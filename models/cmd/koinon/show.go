@@ -60,7 +60,7 @@ func (c *showCommand) Run(std cli.Streams) error {
 // printText writes text from a release without what could steer a terminal.
 func printText(w io.Writer, text []byte) error {
 	_, err := io.WriteString(w, strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if cli.Steers(r) && r != '\n' && r != '\t' {
 			return -1
 		}
 		return r

@@ -75,9 +75,9 @@ func (c *doctorCommand) Run(ctx context.Context, std cli.Streams) error {
 		if c.JSON {
 			continue
 		}
-		fmt.Fprintf(std.Out, "%-4s  %-12s %s\n", f.State, f.Check, strings.ReplaceAll(f.Text, "\n", "; "))
+		cli.Printf(std.Out, "%-4s  %-12s %s\n", f.State, f.Check, strings.ReplaceAll(f.Text, "\n", "; "))
 		if f.Hint != "" {
-			fmt.Fprintf(std.Out, "      %-12s hint: %s\n", "", f.Hint)
+			cli.Printf(std.Out, "      %-12s hint: %s\n", "", f.Hint)
 		}
 	}
 	if failed > 0 {

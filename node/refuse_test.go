@@ -83,7 +83,7 @@ func TestFalseSum(t *testing.T) {
 	for name, m := range f.nodes {
 		eventually(t, func() bool {
 			run, _, err := m.store.Run(f.run, f.plan.Learning())
-			return err == nil && run.Stopped != ""
+			return err == nil && run.Stopped != "" && len(m.left()) > 0
 		}, name+" stops the run")
 		require.ErrorIs(t, m.left()[0], secagg.ErrSpotCheck)
 	}
@@ -132,6 +132,7 @@ func TestBudgetRefusal(t *testing.T) {
 	require.NoError(t, f.playRound(20*time.Second, nil))
 	require.Equal(t, members[:4], f.roster.Names(f.server.Survivors()))
 	m := f.nodes["PT"]
+	eventually(t, func() bool { return len(m.left()) > 0 }, "PT leaves")
 	require.ErrorIs(t, m.left()[0], secagg.ErrBudget)
 	for _, s := range m.capture.Sent() {
 		require.NotContains(t, []string{"mask", "chunk"}, s.Type)

@@ -24,7 +24,7 @@ type runCommand struct {
 	Data         string  `required:"" placeholder:"FILE.csv" help:"CSV or CSV.gz with a header row."`
 	Schema       string  `required:"" placeholder:"FILE.yaml" help:"Columns, their types and roles."`
 	NodeColumn   string  `required:"" placeholder:"COLUMN" help:"Rows with the same value of this column are one node."`
-	SplitColumn  string  `xor:"split" placeholder:"COLUMN" help:"Rows whose value is test (or true, 1) are held out; the others train."`
+	SplitColumn  string  `xor:"split" placeholder:"COLUMN" help:"Rows whose value is test are held out; the others train."`
 	TestFraction float64 `xor:"split" placeholder:"F" help:"Share of rows to hold out, drawn by the seed. Without either, 0.3 or the schema's own split."`
 	Architecture string  `default:"logistic" enum:"logistic,mlp" help:"logistic or mlp."`
 	Algorithm    string  `placeholder:"NAME" help:"fedadam, fedavg, fedavgm or newton; by default what suits the architecture."`
@@ -47,7 +47,7 @@ Example:
 The schema names columns by role: feature (default), group, label, id, ignore.`
 }
 
-// maxNodes is the bound of S6.
+// The fewest and most members of a cohort (S6).
 const minNodes, maxNodes = 3, 64
 
 // Run reads the table, runs the federation and prints what it was worth.
@@ -86,7 +86,7 @@ func (c *runCommand) Run(ctx context.Context, std cli.Streams) error {
 	return out.print(std.Out)
 }
 
-// members reads the table and divides it into nodes, the largest names first as the file has them.
+// members reads the table and divides it into nodes, in the order in which the file first names them.
 func (c *runCommand) members() (*feature.Schema, []sim.Member, error) {
 	text, err := os.ReadFile(c.Schema)
 	if err != nil {

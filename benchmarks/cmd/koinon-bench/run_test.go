@@ -79,8 +79,8 @@ func TestRunPrintsTheSameTwice(t *testing.T) {
 	require.InDelta(t, *first.Overall.Pooled.AUROC, *first.Overall.Federated.AUROC, 0.02)
 	require.Contains(t, first.Overall.Federated.Groups["sex"], "f")
 	require.Contains(t, first.Overall.Federated.Gaps, "sex")
-	for _, phase := range []string{"Advertise", "Share", "Mask", "Agree", "Unmask"} {
-		require.Positive(t, first.Phases[strings.ToLower(phase)].Up+first.Phases[phase].Up, phase)
+	for _, phase := range []string{"advertise", "share", "mask", "agree", "unmask"} {
+		require.Positive(t, first.Phases[phase].Up, phase)
 	}
 }
 

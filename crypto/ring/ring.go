@@ -7,10 +7,7 @@
 // no lane carries into the next (S47).
 package ring
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "fmt"
 
 // MaxWords bounds a vector: 2^27 words, 1 GiB (S9).
 const MaxWords = 1 << 27
@@ -86,49 +83,4 @@ func (l Layout) validateLanes(members int) error {
 		return nil
 	}
 	return fmt.Errorf("layout with %d bits in %d lanes", l.Bits, l.Lanes)
-}
-
-// Add adds src to dst word by word modulo 2^64. It panics when the lengths differ.
-func Add(dst, src []uint64) {
-	if len(dst) != len(src) {
-		panic("ring: Add of vectors of different length")
-	}
-	for i, v := range src {
-		dst[i] += v
-	}
-}
-
-// Sub subtracts src from dst word by word modulo 2^64. It panics when the
-// lengths differ.
-func Sub(dst, src []uint64) {
-	if len(dst) != len(src) {
-		panic("ring: Sub of vectors of different length")
-	}
-	for i, v := range src {
-		dst[i] -= v
-	}
-}
-
-// AppendLE appends the words to b, eight little-endian bytes each (S53).
-func AppendLE(b []byte, w []uint64) []byte {
-	for _, v := range w {
-		b = binary.LittleEndian.AppendUint64(b, v)
-	}
-	return b
-}
-
-// FromLE reads little-endian words (S53). It refuses a length that is not a
-// multiple of eight bytes or exceeds MaxWords.
-func FromLE(b []byte) ([]uint64, error) {
-	if len(b)%8 != 0 {
-		return nil, fmt.Errorf("vector of %d bytes is not whole words", len(b))
-	}
-	if len(b)/8 > MaxWords {
-		return nil, fmt.Errorf("vector of %d words, more than %d", len(b)/8, MaxWords)
-	}
-	w := make([]uint64, len(b)/8)
-	for i := range w {
-		w[i] = binary.LittleEndian.Uint64(b[8*i:])
-	}
-	return w, nil
 }

@@ -1,6 +1,8 @@
 package ring
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,6 +40,28 @@ func TestLittleEndian(t *testing.T) {
 	})
 	_, err := FromLE(make([]byte, 9))
 	require.Error(t, err)
+}
+
+// S53: adding bytes is adding the words they hold; so is subtracting. Nothing
+// after the bytes that were appended is touched.
+func TestBytesOfWords(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		n := rapid.IntRange(0, 40).Draw(r, "words")
+		a, b := words(r, n, "a"), words(r, n, "b")
+		got, want := slices.Clone(a), slices.Clone(a)
+		AddLE(got, AppendLE(nil, b))
+		Add(want, b)
+		require.Equal(t, want, got)
+		SubLE(got, AppendLE(nil, b))
+		require.Equal(t, a, got)
+
+		room := bytes.Repeat([]byte{7}, 8*n+9)
+		require.Len(t, AppendLE(room[:1], b), 8*n+1)
+		require.Equal(t, byte(7), room[0])
+		require.Equal(t, bytes.Repeat([]byte{7}, 8), room[8*n+1:])
+	})
+	require.Panics(t, func() { AddLE(make([]uint64, 1), make([]byte, 9)) })
+	require.Panics(t, func() { SubLE(make([]uint64, 1), make([]byte, 7)) })
 }
 
 // S43: words of a layout.

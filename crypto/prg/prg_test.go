@@ -51,19 +51,3 @@ func TestKeyNotPrinted(t *testing.T) {
 	s := Stream{Key: [32]byte{201}}
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v", s, s, []Stream{s}), "201")
 }
-
-func BenchmarkApply(b *testing.B) {
-	for _, n := range []int{1, 10, 30} {
-		b.Run(fmt.Sprintf("streams=%d", n), func(b *testing.B) {
-			streams := make([]Stream, n)
-			for i := range streams {
-				streams[i] = Stream{Key: [32]byte{byte(i)}, Negative: i%2 == 1}
-			}
-			dst := make([]uint64, 1<<17) // 1 MiB
-			b.SetBytes(int64(8 * len(dst) * n))
-			for b.Loop() {
-				Apply(dst, 0, streams)
-			}
-		})
-	}
-}

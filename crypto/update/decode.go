@@ -3,6 +3,8 @@ package update
 import (
 	"fmt"
 	"math"
+
+	"github.com/koinon-eu/koinon/crypto/parallel"
 )
 
 // Mean is a decoded sum.
@@ -79,18 +81,26 @@ func (e Encoding) unpack(words []uint64, n int64, weight uint64) ([]float32, err
 	zero := n * e.half()
 	mu := e.unit(weight)
 	values := make([]float32, e.Layout.Params)
-	for i, w := range words {
-		used := min(lanes, e.Layout.Params-i*lanes)
-		if used*width < 64 && w>>(used*width) != 0 {
-			return nil, fmt.Errorf("word %d has bits outside its lanes: %w", i, ErrSum)
-		}
-		for l := range used {
-			lane := int64(w >> (width * l) & (1<<width - 1))
-			if lane < n || lane > highest {
-				return nil, fmt.Errorf("parameter %d: lane sum %d: %w", i*lanes+l, lane, ErrSum)
+	err := parallel.Try(len(words), piece, func(lo, hi int) error {
+		for i, w := range words[lo:hi] {
+			first := (lo + i) * lanes
+			out := values[first:min(first+lanes, len(values))]
+			for l := range out {
+				lane := int64(w & (1<<width - 1))
+				if lane < n || lane > highest {
+					return fmt.Errorf("parameter %d: lane sum %d: %w", first+l, lane, ErrSum)
+				}
+				out[l] = float32(float64(float64(lane-zero) * mu))
+				w >>= width
 			}
-			values[i*lanes+l] = float32(float64(float64(lane-zero) * mu))
+			if w != 0 {
+				return fmt.Errorf("word %d has bits outside its lanes: %w", lo+i, ErrSum)
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return values, nil
 }

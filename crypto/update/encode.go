@@ -1,9 +1,13 @@
 package update
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
+	"slices"
+
+	"github.com/koinon-eu/koinon/crypto/parallel"
 )
 
 // Encode implements S45 and S46: x (parameters) and ints become the words of
@@ -25,15 +29,17 @@ func (e Encoding) Encode(x []float32, ints []int64, rows uint32, rnd io.Reader) 
 	if weight == 0 {
 		return nil, fmt.Errorf("member has no rows: %w", ErrWeight)
 	}
-	for i, v := range x {
-		if !finite(float64(v)) {
-			return nil, fmt.Errorf("parameter %d: %w", i, ErrNotFinite)
-		}
+	squares := sumSquares(x)
+	if err := notFinite(x, squares); err != nil {
+		return nil, err
 	}
 	words := make([]uint64, e.Layout.Words())
-	clipped, err := e.pack(words, x, weight, rnd)
-	if err != nil {
-		return nil, err
+	var clipped uint64
+	if len(x) > 0 { // without parameters, Bits and Lanes may be zero (S43)
+		var err error
+		if clipped, err = e.scaling(squares, weight).pack(words, x, rnd); err != nil {
+			return nil, err
+		}
 	}
 	rest := words[e.Layout.ParamWords():]
 	for i, v := range ints {
@@ -55,38 +61,90 @@ func magnitude(v int64) uint64 {
 	return uint64(v)
 }
 
-// pack writes the rounded coordinates into their lanes (S45 steps 2–5) and
-// returns how many were clamped. Every lane ends in [1, 2^b − 1].
-func (e Encoding) pack(words []uint64, x []float32, weight uint64, rnd io.Reader) (clipped uint64, err error) {
-	if len(x) == 0 {
-		return 0, nil
+// notFinite names the first NaN or infinity of x (S45 step 1). squares, the sum
+// of its squares, tells whether to look: float32 squares cannot overflow float64.
+func notFinite(x []float32, squares float64) error {
+	if finite(squares) {
+		return nil
 	}
+	i := slices.IndexFunc(x, func(v float32) bool { return !finite(float64(v)) })
+	return fmt.Errorf("parameter %d: %w", i, ErrNotFinite)
+}
+
+// scaling takes a parameter to its lane (S45 steps 2–5).
+type scaling struct {
+	factor       float64 // f of step 2
+	clip         float64 // clip_inf of step 3
+	scale        float64 // κ of step 4
+	half, limit  int64   // B and (B−1)·2^24
+	lanes, width int     // lanes in a word, bits of a lane
+}
+
+func (e Encoding) scaling(squares float64, weight uint64) scaling {
 	half := e.half()
-	limit := (half - 1) * fraction
-	factor := 1.0
-	if norm := math.Sqrt(sumSquares(x)); norm > e.ClipL2 {
-		factor = e.ClipL2 / norm
+	s := scaling{factor: 1, clip: e.ClipInf, half: half, limit: (half - 1) * fraction, lanes: e.Layout.Lanes, width: e.Layout.LaneBits()}
+	if norm := math.Sqrt(squares); norm > e.ClipL2 {
+		s.factor = e.ClipL2 / norm
 	}
-	scale := float64(float64(float64(weight)/float64(e.WeightCap))*float64(half-1)) / e.ClipInf
-	lanes, width := e.Layout.Lanes, e.Layout.LaneBits()
-	var random [3 * block]byte
-	for start := 0; start < len(x); start += block {
-		part := x[start:min(start+block, len(x))]
+	s.scale = float64(float64(float64(weight)/float64(e.WeightCap))*float64(half-1)) / e.ClipInf
+	return s
+}
+
+// pack writes the rounded coordinates into their lanes and returns how many
+// were clamped. Every lane ends in [1, 2^b − 1]. A reader gives its bytes in
+// order, so the randomness of a batch is read first and its pieces then shared
+// out.
+func (s scaling) pack(words []uint64, x []float32, rnd io.Reader) (clipped uint64, err error) {
+	random := make([]byte, 3*min(len(x), batch)+1) // one more, see packPiece
+	defer clear(random)
+	var clamped [batch / piece]uint64
+	for len(x) > 0 {
+		part := x[:min(len(x), batch)]
 		if _, err := io.ReadFull(rnd, random[:3*len(part)]); err != nil {
 			return 0, fmt.Errorf("rounding randomness: %w", err)
 		}
-		for i, f := range part {
-			v := float64(float64(f) * factor)
-			if v > e.ClipInf || v < -e.ClipInf {
-				v = math.Copysign(e.ClipInf, v)
-				clipped++
-			}
-			t := int64(math.RoundToEven(float64(float64(v*scale) * fraction)))
-			t = min(max(t, -limit), limit)
-			r := int64(random[3*i]) | int64(random[3*i+1])<<8 | int64(random[3*i+2])<<16
-			p := start + i
-			words[p/lanes] |= uint64((t+half*fraction+r)>>24) << (width * (p % lanes))
-		}
+		parallel.Each(len(part), piece, func(lo, hi int) {
+			clamped[lo/piece] += s.packPiece(words[lo/s.lanes:], part[lo:hi], random[3*lo:])
+		})
+		words, x = words[len(part)/s.lanes:], x[len(part):]
+	}
+	for _, n := range clamped {
+		clipped += n
 	}
 	return clipped, nil
+}
+
+// packPiece fills words from their first lane on. random has three bytes a
+// parameter and one more, which is read with the last three and dropped.
+func (s scaling) packPiece(words []uint64, x []float32, random []byte) (clamped uint64) {
+	for i := 0; len(x) > 0; i++ {
+		word, shift := uint64(0), 0
+		n := min(len(x), s.lanes)
+		for l, f := range x[:n] {
+			v := float64(float64(f) * s.factor)
+			if v > s.clip {
+				v = s.clip
+				clamped++
+			} else if v < -s.clip {
+				v = -s.clip
+				clamped++
+			}
+			t := roundToEven(float64(float64(v*s.scale) * fraction))
+			t = min(max(t, -s.limit), s.limit)
+			r := int64(binary.LittleEndian.Uint32(random[3*l:]) & (fraction - 1))
+			word |= uint64((t+s.half*fraction+r)>>24) << (shift & 63)
+			shift += s.width
+		}
+		words[i] = word
+		x, random = x[n:], random[3*n:]
+	}
+	return clamped
+}
+
+// roundToEven is int64(math.RoundToEven(v)) for |v| < 2^51, and far outside
+// beyond that: at 1.5·2^52 the unit of a float64 is one, so the addition rounds
+// and leaves the integer in the low bits.
+func roundToEven(v float64) int64 {
+	const unit = 3 << 51
+	return int64(math.Float64bits(float64(v+unit)) - math.Float64bits(unit))
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/koinon-eu/koinon/crypto/parallel"
 	"github.com/koinon-eu/koinon/crypto/ring"
 )
 
@@ -30,6 +31,11 @@ var (
 const (
 	block    = 4096    // S45: partial sums of squares
 	fraction = 1 << 24 // S45: units of a lane's fraction before rounding
+
+	// piece is how many parameters one processor takes at a time: whole blocks
+	// and, as each admitted number of lanes divides it, whole words (S43).
+	piece = 3 * block
+	batch = 16 * piece // parameters whose randomness is held at once, 576 KiB
 )
 
 // Encoding fixes how vectors become words. Both sides derive it from the plan
@@ -92,14 +98,21 @@ func Weight(rows, limit uint32, keep uint8) uint64 {
 	return uint64(v)
 }
 
-// sumSquares returns Σx² in blocks of 4 096, block sums in order (S45 step 2).
+// sumSquares returns Σx² in blocks of 4 096, block sums in order (S45 step 2):
+// the same bits however many processors work on the blocks.
 func sumSquares(x []float32) float64 {
-	total := 0.0
-	for start := 0; start < len(x); start += block {
-		part := 0.0
-		for _, v := range x[start:min(start+block, len(x))] {
-			part += float64(float64(v) * float64(v))
+	sums := make([]float64, (len(x)+block-1)/block)
+	parallel.Each(len(x), piece, func(lo, hi int) {
+		for start := lo; start < hi; start += block {
+			part := 0.0
+			for _, v := range x[start:min(start+block, hi)] {
+				part += float64(float64(v) * float64(v))
+			}
+			sums[start/block] = part
 		}
+	})
+	total := 0.0
+	for _, part := range sums {
 		total += part
 	}
 	return total

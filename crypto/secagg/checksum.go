@@ -3,6 +3,7 @@ package secagg
 import (
 	"fmt"
 
+	"github.com/koinon-eu/koinon/crypto/parallel"
 	"github.com/koinon-eu/koinon/crypto/ring"
 )
 
@@ -43,7 +44,8 @@ func CheckSum(layout ring.Layout, sum []uint64, survivors int, weightCap uint32,
 	return nil
 }
 
-// checkLanes wants every used lane in [0, n(2^bits − 1)] and all else zero.
+// checkLanes wants every used lane in [0, n(2^bits − 1)] and all else zero. Its
+// error names the first word that is not so.
 func checkLanes(l ring.Layout, words []uint64, n uint64) error {
 	if len(words) == 0 {
 		return nil
@@ -51,16 +53,19 @@ func checkLanes(l ring.Layout, words []uint64, n uint64) error {
 	width := l.LaneBits()
 	most := n * (uint64(1)<<l.Bits - 1)
 	low := uint64(1)<<width - 1
-	for i, w := range words {
-		for lane := range l.Lanes {
-			v := w >> (lane * width) & low
-			if v > most || v != 0 && i*l.Lanes+lane >= l.Params {
-				return fmt.Errorf("%w: parameter %d is %d, at most %d", ErrRange, i*l.Lanes+lane, v, most)
+	return parallel.Try(len(words), rangeWords, func(lo, hi int) error {
+		for i, w := range words[lo:hi] {
+			i += lo
+			for lane := range l.Lanes {
+				v := w >> (lane * width & 63) & low
+				if v > most || v != 0 && i*l.Lanes+lane >= l.Params {
+					return fmt.Errorf("%w: parameter %d is %d, at most %d", ErrRange, i*l.Lanes+lane, v, most)
+				}
+			}
+			if used := l.Lanes * width; used < 64 && w>>used != 0 {
+				return fmt.Errorf("%w: word %d has bits above its lanes", ErrRange, i)
 			}
 		}
-		if used := l.Lanes * width; used < 64 && w>>used != 0 {
-			return fmt.Errorf("%w: word %d has bits above its lanes", ErrRange, i)
-		}
-	}
-	return nil
+		return nil
+	})
 }

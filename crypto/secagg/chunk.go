@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/koinon-eu/koinon/crypto/parallel"
 	"github.com/koinon-eu/koinon/crypto/ring"
 )
 
@@ -14,6 +15,7 @@ const ChunkSize = 65536
 const (
 	chunkWords = ChunkSize / 8
 	maxChunks  = ring.MaxWords / chunkWords
+	rangeWords = 8 * chunkWords // what one processor checks or hashes at a time
 )
 
 // Chunks returns Q = ⌈8·words / 65 536⌉ (S53).
@@ -42,14 +44,15 @@ func ChunkHash(q uint32, data []byte) (d [32]byte) {
 
 // ChunkHashes returns the leaf hashes of all chunks of a vector (S53).
 func ChunkHashes(words []uint64) [][32]byte {
-	hashes := make([][32]byte, 0, Chunks(len(words)))
-	buf := make([]byte, 0, min(8*len(words), ChunkSize))
-	for q := uint32(0); len(words) > 0; q++ {
-		n := min(len(words), chunkWords)
-		buf = ring.AppendLE(buf[:0], words[:n])
-		hashes = append(hashes, ChunkHash(q, buf))
-		words = words[n:]
-	}
+	hashes := make([][32]byte, Chunks(len(words)))
+	parallel.Each(len(words), rangeWords, func(lo, hi int) {
+		buf := make([]byte, 0, min(8*(hi-lo), ChunkSize))
+		for ; lo < hi; lo += chunkWords {
+			buf = ring.AppendLE(buf[:0], words[lo:min(lo+chunkWords, hi)])
+			q := lo / chunkWords
+			hashes[q] = ChunkHash(uint32(q), buf)
+		}
+	})
 	return hashes
 }
 

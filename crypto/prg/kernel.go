@@ -25,7 +25,7 @@ func Kernel() string { return kernels[0].name }
 func trusted(all []kernel) (good []kernel) {
 	const words = 3*groupWords + 1
 	streams := []Stream{{Key: [32]byte{0: 1, 31: 2}}, {Key: [32]byte{15: 3, 16: 4}, Negative: true}}
-	const offset = 1<<33 - groupWords - 1 // an odd word, and the low half of the block number overflows
+	const offset = 1<<33 - groupWords - 1 // odd, and the blocks pass 2^32
 	want := make([]uint64, words)
 	portable(want, offset, streams)
 	for _, k := range all {

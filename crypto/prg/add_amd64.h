@@ -4,8 +4,8 @@
 // DI, words in CX, key in SI, block in R8 and sign in R9, changes AX as well,
 // and knows the registers and instructions of its width by these names:
 //
-//	S0 … S7   registers 0–7: eight vectors of blocks; AES rounds take several cycles, and
-//	          eight independent ones keep every AES unit of a core busy
+//	S0 … S7   registers 0–7: eight vectors of blocks; a round takes several
+//	          cycles, and eight independent ones keep every AES unit busy
 //	NUMBER    register 8: counter blocks as (0, number) in little-endian words
 //	SWAP      the permutation that makes them big-endian (S16)
 //	STEP      register 10: (0, blocks in a vector)

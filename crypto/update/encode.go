@@ -73,16 +73,16 @@ func notFinite(x []float32, squares float64) error {
 
 // scaling takes a parameter to its lane (S45 steps 2–5).
 type scaling struct {
-	factor       float64 // f of step 2
-	clip         float64 // clip_inf of step 3
-	scale        float64 // κ of step 4
-	half, limit  int64   // B and (B−1)·2^24
-	lanes, width int     // lanes in a word, bits of a lane
+	factor      float64 // f of step 2
+	clip        float64 // clip_inf of step 3
+	scale       float64 // κ of step 4
+	half, limit int64   // B and (B−1)·2^24
+	lanes       int     // in a word: 2, 3 or 4 (S43)
 }
 
 func (e Encoding) scaling(squares float64, weight uint64) scaling {
 	half := e.half()
-	s := scaling{factor: 1, clip: e.ClipInf, half: half, limit: (half - 1) * fraction, lanes: e.Layout.Lanes, width: e.Layout.LaneBits()}
+	s := scaling{factor: 1, clip: e.ClipInf, half: half, limit: (half - 1) * fraction, lanes: e.Layout.Lanes}
 	if norm := math.Sqrt(squares); norm > e.ClipL2 {
 		s.factor = e.ClipL2 / norm
 	}
@@ -99,14 +99,14 @@ func (s scaling) pack(words []uint64, x []float32, rnd io.Reader) (clipped uint6
 	defer clear(random)
 	var clamped [batch / piece]uint64
 	for len(x) > 0 {
-		part := x[:min(len(x), batch)]
-		if _, err := io.ReadFull(rnd, random[:3*len(part)]); err != nil {
+		now := x[:min(len(x), batch)]
+		if _, err := io.ReadFull(rnd, random[:3*len(now)]); err != nil {
 			return 0, fmt.Errorf("rounding randomness: %w", err)
 		}
-		parallel.Each(len(part), piece, func(lo, hi int) {
-			clamped[lo/piece] += s.packPiece(words[lo/s.lanes:], part[lo:hi], random[3*lo:])
+		parallel.Each(len(now), piece, func(lo, hi int) {
+			clamped[lo/piece] += s.packPiece(words[lo/s.lanes:], now[lo:hi], random[3*lo:])
 		})
-		words, x = words[len(part)/s.lanes:], x[len(part):]
+		words, x = words[len(now)/s.lanes:], x[len(now):]
 	}
 	for _, n := range clamped {
 		clipped += n
@@ -115,30 +115,63 @@ func (s scaling) pack(words []uint64, x []float32, rnd io.Reader) (clipped uint6
 }
 
 // packPiece fills words from their first lane on. random has three bytes a
-// parameter and one more, which is read with the last three and dropped.
+// parameter and one more, which is read with the last three and dropped. Lanes
+// are made first and joined afterwards: each loop fits the registers.
 func (s scaling) packPiece(words []uint64, x []float32, random []byte) (clamped uint64) {
-	for i := 0; len(x) > 0; i++ {
-		word, shift := uint64(0), 0
-		n := min(len(x), s.lanes)
-		for l, f := range x[:n] {
-			v := float64(float64(f) * s.factor)
-			if v > s.clip {
-				v = s.clip
-				clamped++
-			} else if v < -s.clip {
-				v = -s.clip
-				clamped++
-			}
-			t := roundToEven(float64(float64(v*s.scale) * fraction))
-			t = min(max(t, -s.limit), s.limit)
-			r := int64(binary.LittleEndian.Uint32(random[3*l:]) & (fraction - 1))
-			word |= uint64((t+s.half*fraction+r)>>24) << (shift & 63)
-			shift += s.width
+	var buf [part]uint64
+	for len(x) > 0 {
+		n := min(len(x), part)
+		lanes := buf[:(n+s.lanes-1)/s.lanes*s.lanes]
+		clear(lanes[n:]) // unused lanes are zero (S43)
+		clamped += s.round(lanes, x[:n], random)
+		s.join(words, lanes)
+		words, x, random = words[len(lanes)/s.lanes:], x[n:], random[3*n:]
+	}
+	clear(buf[:])
+	return clamped
+}
+
+// round takes each parameter to its lane (S45 steps 3–5).
+func (s scaling) round(lanes []uint64, x []float32, random []byte) (clamped uint64) {
+	factor, clip, scale, limit, zero := s.factor, s.clip, s.scale, s.limit, s.half*fraction
+	lanes = lanes[:len(x)]
+	for i, f := range x {
+		v := float64(float64(f) * factor)
+		if v > clip {
+			v = clip
+			clamped++
+		} else if v < -clip {
+			v = -clip
+			clamped++
 		}
-		words[i] = word
-		x, random = x[n:], random[3*n:]
+		t := roundToEven(float64(float64(v*scale) * fraction))
+		t = min(max(t, -limit), limit)
+		r := int64(binary.LittleEndian.Uint32(random[3*i:3*i+4]) & (fraction - 1))
+		lanes[i] = uint64((t + zero + r) >> 24)
 	}
 	return clamped
+}
+
+// join makes words of lanes (S43).
+func (s scaling) join(words, lanes []uint64) {
+	words = words[:len(lanes)/s.lanes]
+	switch s.lanes {
+	case 2:
+		for i := range words {
+			l := (*[2]uint64)(lanes[2*i:])
+			words[i] = l[0] | l[1]<<32
+		}
+	case 3:
+		for i := range words {
+			l := (*[3]uint64)(lanes[3*i:])
+			words[i] = l[0] | l[1]<<21 | l[2]<<42
+		}
+	default:
+		for i := range words {
+			l := (*[4]uint64)(lanes[4*i:])
+			words[i] = l[0] | l[1]<<16 | l[2]<<32 | l[3]<<48
+		}
+	}
 }
 
 // roundToEven is int64(math.RoundToEven(v)) for |v| < 2^51, and far outside

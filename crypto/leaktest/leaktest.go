@@ -73,24 +73,35 @@ func forms(secret []byte) map[string][]byte {
 		}
 		return []byte(strings.Join(parts, between))
 	}
-	whole := secret[:len(secret)/3*3] // no padding, so it shows inside longer texts
-	return map[string][]byte{
+	all := map[string][]byte{
 		"bytes":             head,
 		"bytes, end":        tail,
 		"hex":               []byte(hex.EncodeToString(head)),
 		"hex, end":          []byte(hex.EncodeToString(tail)),
 		"upper hex":         []byte(strings.ToUpper(hex.EncodeToString(head))),
 		"spaced hex":        list("%02x", " "),
-		"base64":            []byte(base64.RawStdEncoding.EncodeToString(whole)),
-		"base64url":         []byte(base64.RawURLEncoding.EncodeToString(whole)),
 		"numbers":           list("%d", " "),
 		"JSON numbers":      list("%d", ","),
 		"numbers, comma":    list("%d", ", "),
 		"Go numbers":        list("%#x", ", "),
 		"quoted":            []byte(strings.Trim(fmt.Sprintf("%q", head), `"`)),
 		"escaped, as slog":  []byte(strings.Trim(fmt.Sprintf("%q", string(secret[:window])), `"`)),
-		"big-endian number": []byte(fmt.Sprint(binary.BigEndian.Uint64(head))),
+		"big-endian number": []byte(fmt.Sprintf("%08d", binary.BigEndian.Uint64(head))),
 	}
+	for shift := range 3 { // base64 writes the same bytes in three ways, by where they begin
+		padded := append(make([]byte, shift), secret...)
+		padded = padded[:len(padded)/3*3]
+		for name, coding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
+			text := coding.EncodeToString(padded)
+			if shift > 0 {
+				text = text[4:] // what holds the shift
+			}
+			if len(text) >= window {
+				all[fmt.Sprintf("%s, %d", name, shift)] = []byte(text)
+			}
+		}
+	}
+	return all
 }
 
 // Find returns what it found in text, as "secret (form)", sorted and once each.

@@ -3,6 +3,7 @@ package leaktest
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"testing"
 
@@ -30,6 +31,11 @@ func TestFindsWhatIsPrinted(t *testing.T) {
 	require.Equal(t, []string{"row (text)"}, s.Find([]byte("in file 12345678.")))
 	require.Empty(t, s.Find(bytes.Repeat([]byte("nothing here "), 1000)))
 	require.Empty(t, s.Find(nil))
+	for shift := range 3 {
+		inside := append(make([]byte, shift), secret[:]...)
+		require.NotEmpty(t, s.Find([]byte(base64.StdEncoding.EncodeToString(inside))))
+		require.NotEmpty(t, s.Find([]byte(base64.URLEncoding.EncodeToString(inside))))
+	}
 	require.Panics(t, func() { s.Add("short", secret[:7]) })
 	require.Panics(t, func() { s.AddText("short", "1234567") })
 }

@@ -8,12 +8,6 @@ import (
 // What holds secrets prints as its name under every verb of fmt, and as text
 // in JSON, YAML and the handlers of log/slog, which this package may not import.
 
-// Format hides the secret under every verb, also under %d and %x.
-func (s *secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
-
-// MarshalText hides the secret from JSON and logs.
-func (s *secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
 // Format hides Rho under every verb.
 func (c ClientConfig) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 

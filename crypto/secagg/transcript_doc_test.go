@@ -19,10 +19,10 @@ const documentFile = "../../docs/transcript.md"
 // table matches a generated table of the document: what it shows stands in its first line.
 var table = regexp.MustCompile(`(?s)<!-- table: ([^\n]*) -->\n.*?<!-- end -->`)
 
-// TestTranscriptDocument: every table of docs/transcript.md is what the golden
+// TestTranscriptDocument: every table of docs/transcript.md is what the frozen
 // file holds, byte by byte, and every frame of the file is of a kind the document lays out.
 func TestTranscriptDocument(t *testing.T) {
-	g, _ := readGolden(t)
+	g, _ := readFrozen(t)
 	r := newReference(g.Inputs, g.encapsulations())
 	text, err := os.ReadFile(documentFile)
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestTranscriptDocument(t *testing.T) {
 
 // describe makes the table that a marker asks for: "frame NAME", "values NAME · NAME …",
 // "hash NAME" (what a digest is taken over), "signed NAME" (what a signature is over) or "packets".
-func describe(t *testing.T, g golden, r *reference, what string) string {
+func describe(t *testing.T, g frozen, r *reference, what string) string {
 	kind, name, _ := strings.Cut(what, " ")
 	var b strings.Builder
 	switch kind {
@@ -310,7 +310,7 @@ func plaintext(t *testing.T, b []byte) []part {
 }
 
 // preimage lays out what a digest of the chain is taken over (S1).
-func preimage(t *testing.T, g golden, r *reference, name string) []part {
+func preimage(t *testing.T, g frozen, r *reference, name string) []part {
 	body := func(frame string) []byte { // with its signature
 		return g.Frames[frame][7:]
 	}

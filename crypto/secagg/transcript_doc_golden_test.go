@@ -62,8 +62,8 @@ func TestTranscriptPlayed(t *testing.T) {
 		g, _ = readFrozen(t)
 	}
 	enc := g.encapsulations()
-	r, packets := play(t, enc)
-	require.Equal(t, string(encodeFrozen(r, packets)), string(encodeFrozen(play(t, enc)))) // the same inputs give the same bytes
+	r, packets := playTranscript(t, enc)
+	require.Equal(t, string(encodeFrozen(r, packets)), string(encodeFrozen(playTranscript(t, enc)))) // the same inputs give the same bytes
 	if *update {
 		require.NoError(t, os.WriteFile(frozenFile, encodeFrozen(r, packets), 0o644))
 	}
@@ -93,9 +93,9 @@ func TestTranscriptFollowsFromInputs(t *testing.T) {
 	require.Equal(t, r.values["d_spec"], other.values["d_spec"])
 }
 
-// play runs the batch with the encapsulations given, makes those that are
+// playTranscript runs the batch with the encapsulations given, makes those that are
 // missing, and holds every frame sent to the reference.
-func play(t *testing.T, enc map[string]hexBytes) (*reference, []frozenPacket) {
+func playTranscript(t *testing.T, enc map[string]hexBytes) (*reference, []frozenPacket) {
 	keys := map[string][]byte{}
 	o := secaggtest.Options{Members: []uint8{2, 3, 7, 200}, Seed: 42, Round: 9, Run: [16]byte{1, 2, 3}}
 	o.Seal = func(uint8) secagg.Seal {

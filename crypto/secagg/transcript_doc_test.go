@@ -30,7 +30,7 @@ func TestTranscriptDocument(t *testing.T) {
 	made := table.ReplaceAllStringFunc(string(text), func(block string) string {
 		what := table.FindStringSubmatch(block)[1]
 		shown[strings.Join(strings.Fields(what)[:min(2, len(strings.Fields(what)))], " ")] = true
-		return fmt.Sprintf("<!-- table: %s -->\n%s<!-- end -->", what, describe(t, g, r, what))
+		return fmt.Sprintf("<!-- table: %s -->\n%s<!-- end -->", what, tableOf(t, g, r, what))
 	})
 	if *update {
 		require.NoError(t, os.WriteFile(documentFile, []byte(made), 0o644))
@@ -43,9 +43,9 @@ func TestTranscriptDocument(t *testing.T) {
 	}
 }
 
-// describe makes the table that a marker asks for: "frame NAME", "values NAME · NAME …",
+// tableOf makes the table that a marker asks for: "frame NAME", "values NAME · NAME …",
 // "hash NAME" (what a digest is taken over), "signed NAME" (what a signature is over) or "packets".
-func describe(t *testing.T, g frozen, r *reference, what string) string {
+func tableOf(t *testing.T, g frozen, r *reference, what string) string {
 	kind, name, _ := strings.Cut(what, " ")
 	var b strings.Builder
 	switch kind {

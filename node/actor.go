@@ -73,6 +73,7 @@ func (a *actor) post(v any) {
 }
 
 func (a *actor) loop(ctx context.Context) error {
+	defer a.cached.wipe()
 	defer a.workers.Wait()
 	defer a.drop()
 	defer close(a.done)

@@ -44,6 +44,14 @@ type answer struct {
 	words  []uint64
 }
 
+// wipe overwrites the vector, which was made for one step only.
+func (a *answer) wipe() {
+	clear(a.vector.X)
+	clear(a.vector.Ints)
+	clear(a.words)
+	*a = answer{}
+}
+
 // ready opens the table and starts this run's work on it.
 func (a *actor) ready() (*train.Member, error) {
 	if a.member != nil {

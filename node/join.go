@@ -84,6 +84,7 @@ func (a *actor) join(ctx context.Context, p link.Packet) error {
 		return err
 	}
 	part, err := participant.New(cfg)
+	clear(cfg.Rho[:]) // the participant has a copy of its own
 	if err != nil {
 		return err
 	}

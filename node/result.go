@@ -167,7 +167,8 @@ func (a *actor) apply(c secagg.Closed, sum []uint64) error {
 	if err != nil {
 		return errors.Join(err, a.restore())
 	}
-	a.run, a.cached = next, answer{}
+	a.cached.wipe()
+	a.run = next
 	a.n.meters.step.Set(float64(next.Step), a.plan.Name)
 	return nil
 }

@@ -67,6 +67,7 @@ func (c *Credentials) Save(path string) error {
 	if err != nil {
 		return err
 	}
+	defer clear(text)
 	if err := writeFile(path, text, false); err != nil {
 		return fmt.Errorf("save credentials: %w", err)
 	}
@@ -100,6 +101,7 @@ func loadCredentials(path string) (*Credentials, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer clear(text)
 	if len(text) > maxPEM {
 		return nil, fmt.Errorf("larger than %d bytes", maxPEM)
 	}

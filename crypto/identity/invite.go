@@ -68,6 +68,9 @@ func (Secret) String() string { return "[secret]" }
 // GoString hides the secret from %#v.
 func (Secret) GoString() string { return "[secret]" }
 
+// Format hides the secret under every verb, also under %d.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
 // LogValue hides the secret from logs.
 func (Secret) LogValue() slog.Value { return slog.StringValue("[secret]") }
 

@@ -7,6 +7,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"sync/atomic"
 )
 
@@ -32,6 +34,23 @@ func NewCredentials(key crypto.Signer, chain [][]byte) (*Credentials, error) {
 	}
 	return &Credentials{Key: key, Chain: chain, leaf: leaf}, nil
 }
+
+// String names the holder; the key stays hidden.
+func (c *Credentials) String() string {
+	if c == nil || c.leaf == nil || len(c.leaf.URIs) == 0 {
+		return "identity.Credentials"
+	}
+	return fmt.Sprintf("identity.Credentials(%s)", c.leaf.URIs[0])
+}
+
+// Format keeps every verb from reaching the key.
+func (c *Credentials) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
+// LogValue implements slog.LogValuer.
+func (c *Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText keeps JSON from reaching the key.
+func (c *Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // Leaf is the certificate that names the holder.
 func (c *Credentials) Leaf() *x509.Certificate { return c.leaf }

@@ -45,7 +45,7 @@ func Open(ctx context.Context, reference string, opt Options) (crypto.Signer, er
 func split(reference string) (scheme, rest string, err error) {
 	scheme, rest, ok := strings.Cut(reference, ":")
 	if !ok || rest == "" {
-		return "", "", fmt.Errorf("%q: %w", reference, ErrReference)
+		return "", "", fmt.Errorf("%q: %w", begin(reference), ErrReference)
 	}
 	switch scheme {
 	case "file":
@@ -56,5 +56,15 @@ func split(reference string) (scheme, rest string, err error) {
 		}
 		return scheme, rest, nil
 	}
-	return "", "", fmt.Errorf("%q: %w", reference, ErrReference)
+	return "", "", fmt.Errorf("%q: %w", begin(reference), ErrReference)
+}
+
+// begin shortens what has no known form: it may be a key or a token that was
+// put where the reference belongs, and errors end up in logs.
+func begin(reference string) string {
+	const shown = 12
+	if len(reference) > shown {
+		return reference[:shown] + "…"
+	}
+	return reference
 }

@@ -26,6 +26,7 @@ const (
 
 // Stream is one mask to be added to a vector, or subtracted from it.
 type Stream struct {
+	_        [0]func() // not comparable: == on keys is not constant-time
 	Key      [32]byte
 	Negative bool // subtract instead of add
 }

@@ -19,10 +19,14 @@ type Roster struct {
 }
 
 // Validate checks that names, indexes and keys are present and pairwise
-// distinct (S10). Errors wrap ErrRoster.
+// distinct, and that each key is one only its owner can sign with (S10). Errors
+// wrap ErrRoster.
 func (r Roster) Validate() error {
 	if len(r.Coordinator) != ed25519.PublicKeySize {
 		return fmt.Errorf("%w: coordinator's key has %d bytes", ErrRoster, len(r.Coordinator))
+	}
+	if weakKey(r.Coordinator) {
+		return fmt.Errorf("%w: coordinator's key is of small order", ErrRoster)
 	}
 	names, keys := map[string]bool{}, map[string]bool{string(r.Coordinator): true}
 	var indexes Set
@@ -34,6 +38,8 @@ func (r Roster) Validate() error {
 			return fmt.Errorf("%w: index %d of %s is zero or taken", ErrRoster, m.Index, m.Name)
 		case len(m.Key) != ed25519.PublicKeySize:
 			return fmt.Errorf("%w: key of %s has %d bytes", ErrRoster, m.Name, len(m.Key))
+		case weakKey(m.Key):
+			return fmt.Errorf("%w: key of %s is of small order", ErrRoster, m.Name)
 		case keys[string(m.Key)]:
 			return fmt.Errorf("%w: key of %s is taken", ErrRoster, m.Name)
 		}

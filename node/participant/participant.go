@@ -65,10 +65,11 @@ func New(cfg Config) (*Participant, error) {
 		return nil, err
 	}
 	client, err := secagg.NewClient(cc)
+	clear(cc.Rho[:])
+	clear(cfg.Rho[:]) // the client has it; nobody else needs it
 	if err != nil {
 		return nil, err
 	}
-	cfg.Rho = [32]byte{} // the client has it; nobody else needs it
 	return &Participant{cfg: cfg, client: client}, nil
 }
 

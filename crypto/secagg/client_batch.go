@@ -15,11 +15,12 @@ const (
 	stateMasked
 	stateAgreed
 	stateReleased
+	stateWaiting
 	stateClosed
 	stateLeft
 )
 
-var clientStates = [...]string{"idle", "advertised", "shared", "ready", "masked", "agreed", "released", "closed", "left"}
+var clientStates = [...]string{"idle", "advertised", "shared", "ready", "masked", "agreed", "released", "waiting", "closed", "left"}
 
 // Client is one member in one batch (§6). It is not safe for concurrent use.
 type Client struct {

@@ -57,8 +57,8 @@ type ClientConfig struct {
 	// false for every sum. Others are ErrSurvivors.
 	Require func(sum Sum) (Set, bool)
 	Sign    Signer
-	Seal Seal
-	Rho  [32]byte // fresh from the operating system for every batch (S13)
+	Seal    Seal
+	Rho     [32]byte // fresh from the operating system for every batch (S13)
 }
 
 // String hides Rho.

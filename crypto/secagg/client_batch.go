@@ -45,7 +45,8 @@ type Client struct {
 	uploaded bool
 
 	// Between two sums.
-	next     Set // U2_{k+1} (S38)
+	last     uint16 // the sum that is over
+	next     Set    // U2_{k+1} (S38)
 	expected bool
 }
 

@@ -11,7 +11,7 @@ func (c *Client) finish(frames []Frame) (ClientOutput, error) {
 		return ClientOutput{}, err
 	}
 	closed.Sigma = c.sigma()
-	c.end(c.u3, c.h3)
+	c.end(c.sum.K, c.u3, c.h3)
 	return ClientOutput{Closed: closed}, nil
 }
 

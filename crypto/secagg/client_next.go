@@ -27,13 +27,12 @@ func (c *Client) Done() bool { return c.state == stateClosed || c.state == state
 
 // end is the end of sum k: its seeds and shares are wiped (S37), and U2_{k+1}
 // and prev of the next one are fixed (S38). After the last sum all is wiped.
-func (c *Client) end(next Set, prev [32]byte) {
-	if c.sum.K == c.spec.Sums {
+func (c *Client) end(k uint16, next Set, prev [32]byte) {
+	if k == c.spec.Sums {
 		c.wipe()
 		c.state = stateClosed
 		return
 	}
-	k := c.sum.K
 	for _, s := range c.seeds {
 		s.wipeSum(k)
 	}
@@ -50,7 +49,7 @@ func (c *Client) end(next Set, prev [32]byte) {
 	}
 	clear(c.own)
 	c.upload, c.uploaded, c.excused = nil, false, Set{}
-	c.next, c.prev, c.expected = next, prev, false
+	c.last, c.next, c.prev, c.expected = k, next, prev, false
 	c.state = stateWaiting
 }
 
@@ -86,10 +85,10 @@ func (c *Client) proceed(frames []Frame) (ClientOutput, error) {
 // checkNext holds a sum to its place in the batch.
 func (c *Client) checkNext(s Sum) error {
 	switch {
-	case s.K <= c.sum.K:
-		return fmt.Errorf("%w: sum %d, last was %d", ErrReused, s.K, c.sum.K)
-	case s.K != c.sum.K+1:
-		return fmt.Errorf("%w: sum %d after sum %d", ErrTranscript, s.K, c.sum.K)
+	case s.K <= c.last:
+		return fmt.Errorf("%w: sum %d, last was %d", ErrReused, s.K, c.last)
+	case s.K != c.last+1:
+		return fmt.Errorf("%w: sum %d after sum %d", ErrTranscript, s.K, c.last)
 	case !c.expected:
 		return fmt.Errorf("%w: sum %d before this member knows what it must be", ErrTranscript, s.K)
 	case s.Run != c.spec.Run || s.Round != roundOf(c.spec, s.K) || s.Prev != c.prev:
@@ -108,8 +107,9 @@ func (c *Client) checkNext(s Sum) error {
 func roundOf(s Spec, k uint16) uint32 { return s.Round + uint32(k) - 1 }
 
 // abort takes the coordinator's abort. With k ≥ 1 it ends that sum only, if it is
-// the present one and another follows; the same members are eligible again (S38).
-// Else the client leaves.
+// the present one, or between two sums the next one, which this member missed,
+// and another follows; the same members are eligible again (S38). Else the client
+// leaves.
 func (c *Client) abort(frames []Frame) (ClientOutput, error) {
 	if c.state == stateIdle || len(frames) != 1 {
 		return ClientOutput{}, fmt.Errorf("%w: abort", ErrTranscript)
@@ -122,12 +122,21 @@ func (c *Client) abort(frames []Frame) (ClientOutput, error) {
 		return ClientOutput{}, err
 	}
 	e := &AbortError{K: m.k, Reason: m.reason, Evidence: m.evidence}
-	switch open := c.state >= stateReady && c.state <= stateReleased; {
-	case m.k == 0, c.state < stateReady, open && m.k == c.spec.Sums && m.k == c.sum.K:
+	open := c.state >= stateReady && c.state <= stateReleased
+	waits := c.state == stateWaiting
+	if m.k == 0 || c.state < stateReady {
 		return ClientOutput{}, e
-	case !open || m.k != c.sum.K:
-		return ClientOutput{}, fmt.Errorf("%w: abort of sum %d in state %s of sum %d", ErrTranscript, m.k, c.State(), c.sum.K)
 	}
-	c.end(c.eligible, c.prev)
+	if !(open && m.k == c.sum.K || waits && m.k == c.last+1) {
+		return ClientOutput{}, fmt.Errorf("%w: abort of sum %d in state %s", ErrTranscript, m.k, c.State())
+	}
+	if m.k == c.spec.Sums {
+		return ClientOutput{}, e
+	}
+	next := c.eligible
+	if waits {
+		next = c.next
+	}
+	c.end(m.k, next, c.prev)
 	return ClientOutput{Ended: e}, nil
 }

@@ -44,7 +44,7 @@ type answer struct {
 // answer notes a packet that was answered. One that ended its sum is over.
 func (c *Client) answer(id packetID, frames, send []Frame) answer {
 	a := answer{frames: frames, send: send}
-	if c.state == stateWaiting && id.k == c.sum.K {
+	if c.state == stateWaiting && id.k == c.last {
 		a.close()
 	}
 	return a

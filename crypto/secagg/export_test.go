@@ -210,3 +210,50 @@ func Mask(c *Client, words int) []uint64 {
 	}
 	return y
 }
+
+// SumWiped reports whether nothing secret of sum k is left in a client, and
+// whether something of the sums after it is.
+func SumWiped(c *Client, k uint16) (wiped, later bool) {
+	wiped = true
+	note := func(k2 uint16, b [32]byte) {
+		if b != [32]byte{} {
+			wiped, later = wiped && k2 != k, later || k2 > k
+		}
+	}
+	for _, s := range c.seeds {
+		for n, b := range s.b {
+			note(uint16(n+1), b)
+		}
+	}
+	for _, l := range c.shares {
+		for n, b := range l {
+			note(uint16(1+n/(len(l)/int(c.spec.Sums))), b)
+		}
+	}
+	if c.rounding != nil {
+		for n, b := range c.rounding.b {
+			note(uint16(n+1), b)
+		}
+	}
+	return wiped, later
+}
+
+// OpenedSeeds returns the seeds in an openings frame.
+func OpenedSeeds(f Frame) (seeds [][32]byte) {
+	m, err := parseOpenings(f.Body)
+	if err != nil {
+		panic(err)
+	}
+	for _, o := range m.list {
+		seeds = append(seeds, o.seed)
+	}
+	return seeds
+}
+
+// Seeds returns copies of all seeds that a client holds for sum k.
+func Seeds(c *Client, k uint16) (seeds [][32]byte) {
+	for _, s := range c.seeds {
+		seeds = append(seeds, *s.at(k))
+	}
+	return seeds
+}

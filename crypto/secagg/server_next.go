@@ -81,6 +81,9 @@ func (s *Server) follow(sum Sum, f Frame) {
 
 // forgetBundles drops what was sealed for the members, the bulk of a batch.
 func (s *Server) forgetBundles() {
+	if s.delivered == nil {
+		return
+	}
 	s.delivered = nil
 	for d, p := range s.accepted[TypeShare] {
 		keep := append([]Frame(nil), p[:1+s.u1.Len()]...)

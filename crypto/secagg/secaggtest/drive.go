@@ -103,13 +103,13 @@ func (b *Batch) Mask(who secagg.Set) error {
 		b.Announce(who)
 		return nil
 	}
-	if !Lead {
+	if !b.lead {
 		return b.shares(who)
 	}
 	if _, err := b.Server.CloseShare(); err != nil {
 		return err
 	}
-	b.lead()
+	b.runLead()
 	b.Announce(who)
 	return nil
 }
@@ -131,7 +131,7 @@ func (b *Batch) shares(who secagg.Set) error {
 
 // lead runs the present sum with everyone, forgets what it left behind, and
 // announces the next one.
-func (b *Batch) lead() {
+func (b *Batch) runLead() {
 	b.T.Helper()
 	toNode, toCoord := b.ToNode, b.ToCoord
 	b.ToNode, b.ToCoord = nil, nil
@@ -146,7 +146,10 @@ func (b *Batch) lead() {
 		b.Facts[i] = b.Facts[i][:1]
 		delete(b.Closed, i)
 	}
-	require.NoError(b.T, b.Next(secagg.Set{}, b.Opt.Sum, nil))
+	b.Result, b.Streams, b.lead = nil, nil, false
+	p, err := b.Server.Next(b.Opt.Sum, b.leadRequire, b.leadEvidence)
+	require.NoError(b.T, err)
+	b.Packet = p
 	b.ToNode, b.ToCoord = toNode, toCoord
 }
 

@@ -257,3 +257,12 @@ func Seeds(c *Client, k uint16) (seeds [][32]byte) {
 	}
 	return seeds
 }
+
+// Unmark makes a server forget that uploads are whole.
+func Unmark(s *Server, members Set) {
+	for _, i := range members.Members() {
+		if u := s.uploads[i]; u != nil {
+			u.whole = false
+		}
+	}
+}

@@ -29,3 +29,32 @@ func BenchmarkBatch(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSetup is what one member computes in the set-up of a batch, as the
+// first of 30: from the adverts to its share packet, and from all share packets
+// to Ready.
+func BenchmarkSetup(b *testing.B) {
+	for _, m := range []uint16{1, 16, 600} {
+		batch := secaggtest.New(b, secaggtest.Options{Members: secaggtest.Indexes(30), Sums: m})
+		batch.Advertise(batch.Cohort())
+		adverts, err := batch.Server.CloseAdvertise()
+		require.NoError(b, err)
+		opening := batch.Server.Opening()
+		client := func() *secagg.Client {
+			c, err := secagg.NewClient(batch.Configs[1])
+			require.NoError(b, err)
+			_, err = c.Receive(opening)
+			require.NoError(b, err)
+			return c
+		}
+		b.Run(fmt.Sprintf("deal/m=%d", m), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				c := client()
+				b.StartTimer()
+				_, err := c.Receive(adverts)
+				require.NoError(b, err)
+			}
+		})
+	}
+}

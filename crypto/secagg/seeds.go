@@ -135,6 +135,9 @@ func newDeal(i uint8, rho, h1 [32]byte, m int, u1 Set, t int) (deal, error) {
 	holders := u1.Members()
 	shares, err := shamir.Split(flat, coefficients, t, holders)
 	if err != nil {
+		for _, s := range d.seeds {
+			s.wipe()
+		}
 		return deal{}, fmt.Errorf("share seeds: %w", err)
 	}
 	for n, j := range holders {

@@ -30,10 +30,9 @@ func BenchmarkBatch(b *testing.B) {
 	}
 }
 
-// BenchmarkSetup is what one member computes in the set-up of a batch, as the
-// first of 30: from the adverts to its share packet, and from all share packets
-// to Ready.
-func BenchmarkSetup(b *testing.B) {
+// BenchmarkDeal is what one member of 30 computes from the adverts to its share
+// packet in a batch of m sums.
+func BenchmarkDeal(b *testing.B) {
 	for _, m := range []uint16{1, 16, 600} {
 		batch := secaggtest.New(b, secaggtest.Options{Members: secaggtest.Indexes(30), Sums: m})
 		batch.Advertise(batch.Cohort())
@@ -47,7 +46,7 @@ func BenchmarkSetup(b *testing.B) {
 			require.NoError(b, err)
 			return c
 		}
-		b.Run(fmt.Sprintf("deal/m=%d", m), func(b *testing.B) {
+		b.Run(fmt.Sprintf("N=30/m=%d", m), func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				c := client()
@@ -55,6 +54,27 @@ func BenchmarkSetup(b *testing.B) {
 				_, err := c.Receive(adverts)
 				require.NoError(b, err)
 			}
+		})
+	}
+}
+
+// BenchmarkSums is sixteen small sums in a row with every member present, in
+// batches of m; node-ms is the time of one sum divided by the members.
+func BenchmarkSums(b *testing.B) {
+	const members, sums = 10, 16
+	for _, m := range []uint16{1, 16} {
+		b.Run(fmt.Sprintf("N=%d/m=%d", members, m), func(b *testing.B) {
+			for b.Loop() {
+				for range sums / int(m) {
+					batch := secaggtest.New(b, secaggtest.Options{Members: secaggtest.Indexes(members), Sums: m})
+					require.NoError(b, batch.Run(nil))
+					for k := uint16(2); k <= m; k++ {
+						require.NoError(b, batch.Next(batch.Cohort(), batch.Step(k), nil))
+						require.NoError(b, batch.RunSum(everyone(batch)))
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N*members*sums), "node-ms")
 		})
 	}
 }

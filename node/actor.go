@@ -152,7 +152,7 @@ func (a *actor) packet(ctx context.Context, p link.Packet) {
 // asks for an answer gets the word that none will come: a node that was started again within the grace would otherwise
 // hold the phase up until its deadline.
 func (a *actor) outside(ctx context.Context, p link.Packet) {
-	if len(p.Frames) == 0 || a.part != nil && a.part.Round() >= p.Round {
+	if len(p.Frames) == 0 || a.part != nil && a.part.Round() >= p.Round || participant.EndsBatch(p.Frames[0]) {
 		return
 	}
 	switch p.Frames[0].Type {
@@ -160,7 +160,7 @@ func (a *actor) outside(ctx context.Context, p link.Packet) {
 		if a.part == nil {
 			a.handle(ctx, catchUp{})
 		}
-	case secagg.TypeAdvert, secagg.TypeShare, secagg.TypeSum, secagg.TypeSurvivors, secagg.TypeCertificate:
+	case secagg.TypeAdvert, secagg.TypeShare, secagg.TypeSum, secagg.TypeSurvivors, secagg.TypeCertificate, secagg.TypeAbort:
 		if a.told == p.Round {
 			return
 		}

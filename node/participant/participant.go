@@ -141,9 +141,12 @@ func (p *Participant) Takes(round uint32, frames []secagg.Frame) bool {
 	if p.phase != Wait || len(frames) == 0 {
 		return round == p.round
 	}
-	f := frames[0]
-	return round == p.round+1 && f.Type == secagg.TypeSum ||
-		round == p.round && f.Type == secagg.TypeAbort && len(f.Body) > 1 && f.Body[0] == 0 && f.Body[1] == 0
+	return round == p.round+1 && frames[0].Type == secagg.TypeSum || round == p.round && EndsBatch(frames[0])
+}
+
+// EndsBatch reports whether a frame is an abort of a whole batch: one with k = 0.
+func EndsBatch(f secagg.Frame) bool {
+	return f.Type == secagg.TypeAbort && len(f.Body) > 1 && f.Body[0] == 0 && f.Body[1] == 0
 }
 
 // opened keeps what the accepted spec says about time: min(deadline in spec, own maximum) (S67).

@@ -1,6 +1,7 @@
 package secagg
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"slices"
 )
@@ -162,4 +163,32 @@ func (s *Server) rowFrame(dealer, j uint8) Frame {
 
 func (s *Server) bundleFrame(dealer, j uint8) Frame {
 	return s.accepted[TypeShare][dealer][1+s.u1.Len()+position(s.u1.Without(dealer), j)]
+}
+
+// SetupBytes returns the bytes of the largest packet of the Share phase that a
+// member of the cohort sends, and of the largest that it gets, in a batch of that
+// many sums. It is what a transport must carry; with indexes that are all odd or
+// all even the member with the highest one deals every pair it is in (S14).
+func SetupBytes(cohort Set, sums int) (up, down int) {
+	const rowFrame = frameHeader + rowSize + 1 + 32*maxDepth
+	n := cohort.Len()
+	shareFrame := frameHeader + shareSize + ed25519.SignatureSize
+	received := map[uint8]int{}
+	for _, d := range cohort.Members() {
+		q := len(dealt(d, cohort))
+		sent := shareFrame + n*rowFrame
+		if sums > 1 {
+			sent += frameHeader + 32*sums*q
+		}
+		for _, j := range cohort.Without(d).Members() {
+			bundle := frameHeader + encSize + 4 + plainSize(sums, q, pairID(d, j).dealer() == d) + 16
+			sent += bundle
+			received[j] += shareFrame + rowFrame + bundle
+		}
+		up = max(up, sent)
+	}
+	for _, r := range received {
+		down = max(down, r+shareFrame)
+	}
+	return up, down
 }

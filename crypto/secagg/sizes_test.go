@@ -48,6 +48,32 @@ func TestSetupSizes(t *testing.T) {
 	require.Equal(t, computedSize(5, 16), measuredSize(t, 5, 16))
 }
 
+// S9, S14: what a transport carries, and that every batch S9 allows fits its
+// frames whatever the indexes are.
+func TestSetupBytes(t *testing.T) {
+	for _, c := range []struct {
+		members []uint8
+		sums    uint16
+	}{{secaggtest.Indexes(5), 1}, {secaggtest.Indexes(7), 9}, {[]uint8{2, 4, 6, 8, 10, 14}, 5}} {
+		b := shared(t, secaggtest.Options{Members: c.members, Sums: c.sums}, func(_ *secaggtest.Batch, _ uint8, p []secagg.Frame) []secagg.Frame { return p })
+		packets, err := b.Server.CloseShare()
+		require.NoError(t, err)
+		up, down := 0, 0
+		for _, i := range c.members {
+			up, down = max(up, size(t, b.Sent[i][1])), max(down, size(t, packets[i]))
+		}
+		mostUp, mostDown := secagg.SetupBytes(b.Cohort(), int(c.sums))
+		require.GreaterOrEqual(t, mostUp, up)
+		require.GreaterOrEqual(t, mostDown, down)
+		require.Less(t, mostUp-up, 160*len(c.members)) // paths are shorter in small cohorts
+		require.Less(t, mostDown-down, 160*len(c.members))
+	}
+	for n := secagg.MinCohort; n <= secagg.MaxCohort; n++ {
+		m := min(secagg.MaxSums, secagg.MaxSecrets/n)
+		require.LessOrEqual(t, 7+1120+4+4+32*m*(n+1)+16, 640<<10) // a dealer of every pair
+	}
+}
+
 func measuredSize(t *testing.T, n, m int) string {
 	b := secaggtest.New(t, secaggtest.Options{Members: secaggtest.Indexes(n), Sums: uint16(m)})
 	b.Advertise(b.Cohort())

@@ -131,7 +131,9 @@ func (r *run) noteAbort(a round.Abort) {
 		r.failures++
 	}
 	r.why = a.Reason
-	r.excluded = r.excluded.Union(secagg.Set(a.Blamed))
+	for _, m := range secagg.Set(a.Blamed).Members() {
+		r.exclude(m)
+	}
 	if a.Released != nil {
 		r.setLock(a.Kind, a.Step, secagg.Set(*a.Released))
 	}

@@ -288,6 +288,33 @@ func TestReconnectInTheMiddleOfABatch(t *testing.T) {
 	require.Empty(t, b.refused)
 }
 
+// S65: a node that was away while two sums were aborted gets its shares, both ends and the present sum, and goes on.
+func TestReconnectAfterTwoAbortedSums(t *testing.T) {
+	b := newBatch(t, 4, nil, 1)
+	b.mute = func(from uint8, frames []secagg.Frame) bool {
+		if from == 4 && frames[0].Type == secagg.TypeShare {
+			b.dead = secagg.SetOf(4) // it never gets the others' shares
+		}
+		return frames[0].Type == secagg.TypeAgree
+	}
+	b.cfg.Grace = 1000
+	b.open()
+	require.NoError(t, b.step(round.Disconnected{Member: 4}))
+	b.ticks(30)
+	require.Equal(t, round.Agree, b.abort().Phase)
+	b.goOn(nil)
+	b.ticks(30)
+	require.Equal(t, round.Agree, b.abort().Phase)
+	b.mute = nil
+	b.goOn(nil)
+	require.Equal(t, "shared", b.batch.Clients[4].State())
+	require.Equal(t, round.Mask, b.round.Phase())
+	b.dead = secagg.Set{}
+	require.NoError(t, b.step(round.Connected{Member: 4}))
+	require.Equal(t, b.plain(1, 2, 3, 4, 5), b.sum())
+	require.Empty(t, b.refused)
+}
+
 // S65: killed in any phase of the second sum the batch goes on to the same sum, and then to the third.
 func TestRestartEachPhaseOfTheSecondSum(t *testing.T) {
 	for _, c := range []struct {

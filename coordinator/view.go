@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"maps"
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
@@ -22,6 +23,8 @@ type Run struct {
 	Ended   int64  // 0 while it runs
 	Release string // drawn up from it, if any
 	Rounds  []Round
+
+	Excluded map[uint8]string // members that take no part in its later rounds, and why (S70, S72)
 }
 
 // Round is what can be told of a round. Durations and bytes are those this process has seen: after a restart they
@@ -29,6 +32,8 @@ type Run struct {
 type Round struct {
 	Number    uint32
 	Step      uint32
+	K         uint16 // place in its batch, from 1
+	Sums      uint16 // most sums of the batch
 	Kind      string
 	Phase     string // where it stands, or stood when it ended
 	Outcome   string // "closed", "aborted: reason"; empty while open
@@ -73,15 +78,21 @@ type view struct {
 	Steps   uint32
 	Release string
 	Rounds  []Round
+
+	Excluded map[uint8]string
 }
 
 func (v *view) over() bool { return v.State == Evaluated || v.State == Stopped || v.State == Failed }
 
-func (v *view) open(sum secagg.Sum, when int64) {
+func (v *view) open(sum secagg.Sum, sums uint16, when int64) {
 	v.State, v.Reason = Running, ""
+	phase := round.Advertise
+	if sum.K > 1 {
+		phase = round.Mask
+	}
 	v.Rounds = append(v.Rounds, Round{
-		Number: sum.Round, Step: sum.Step, Kind: schedule.Kind(sum.Kind).String(),
-		Phase: round.Advertise.String(), Opened: when,
+		Number: sum.Round, Step: sum.Step, K: sum.K, Sums: sums, Kind: schedule.Kind(sum.Kind).String(),
+		Phase: phase.String(), Opened: when,
 	})
 }
 
@@ -114,7 +125,7 @@ func (r *run) snapshot() Run {
 	out := Run{
 		ID: r.id, Plan: r.plan.Digest, Name: r.plan.Plan.Name, State: r.view.State, Reason: r.view.Reason,
 		Steps: r.view.Steps, Started: r.view.Started, Ended: r.ended, Release: r.view.Release,
-		Rounds: append([]Round{}, r.view.Rounds...),
+		Rounds: append([]Round{}, r.view.Rounds...), Excluded: maps.Clone(r.view.Excluded),
 	}
 	if n := len(out.Rounds); n > 0 {
 		out.Step = out.Rounds[n-1].Step
@@ -160,7 +171,9 @@ type phaseClock struct {
 	done  [round.Aborted]Phase
 }
 
-func (c *phaseClock) open(now time.Time) { *c = phaseClock{since: now} }
+func (c *phaseClock) open(phase round.Phase, now time.Time) {
+	*c = phaseClock{phase: phase, since: now}
+}
 
 // enter notes that the round stands in a phase and reports whether it is a new one.
 func (c *phaseClock) enter(p round.Phase, now time.Time) bool {

@@ -19,7 +19,8 @@ const fetchTries = 5
 // errNotServed means that the coordinator no longer serves the uploads of a round (S55).
 var errNotServed = errors.New("uploads of the round are no longer served")
 
-// closed checks the result of the open round against this node's own computation and takes it over (S60).
+// closed checks the result of the open round against this node's own computation and takes it over (S60). Only a node
+// that has checked it goes on to the batch's next sum: there is no advert in which it could say that it has not (S62).
 func (a *actor) closed(ctx context.Context, c secagg.Closed) {
 	round := a.part.Round()
 	err := a.settle(ctx, c)
@@ -29,7 +30,14 @@ func (a *actor) closed(ctx context.Context, c secagg.Closed) {
 		if a.n.cfg.Hooks.Closed != nil {
 			a.n.cfg.Hooks.Closed(a.run.ID, round, a.step.Ordinal, a.step.Kind.String())
 		}
-		a.drop()
+		switch {
+		case a.part.Done():
+			a.drop()
+		case a.run.Follow:
+			a.left(errNotServed)
+		default:
+			a.expect()
+		}
 		a.finished()
 		return
 	}

@@ -8,18 +8,20 @@
 // inputs give the same bytes. A driver brings frames in, stores what
 // ClientOutput.Store lists, and only then sends.
 //
-//	phase      coordinator → member           member → coordinator
-//	Advertise  spec, sum                      advert
-//	Share      adverts                        share, rows, bundles
-//	Mask       shares, rows, bundles          mask, chunk hashes, chunks
-//	Agree      survivors, masks               agree
-//	Unmask     certificate                    unmask
+//	phase      coordinator → member             member → coordinator
+//	Advertise  spec, first sum                  advert
+//	Share      adverts                          share, rows, bundles, leaves
+//	Mask       shares, rows, bundles; then sum  mask, chunk hashes, chunks
+//	Agree      survivors, masks                 agree
+//	Unmask     certificate                      unmask
 //	Publish    result, openings
 //
 // Every arrow is a packet: a list of frames. Frames are kept and forwarded as
 // received, never rebuilt (S19). A client that meets a failed check leaves: its
 // secrets are wiped and it waits for the next batch.
 //
-// Only batches of one sum are run (spec.sums = 1). The layouts of all messages
-// already carry more.
+// A batch is one Advertise and Share for spec.sums sums, each of which takes Mask
+// to Publish with seeds of its own (S37). After a sum is closed or aborted the
+// server's Next announces the following one to Eligible; a client in state waiting
+// first hears from its driver, by Expect, what it must be.
 package secagg

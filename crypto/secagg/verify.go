@@ -15,8 +15,8 @@ type VerifyConfig struct {
 	Expect       Sum // as in ClientConfig
 }
 
-// VerifyRound verifies a published round from its frames alone: spec, sum,
-// adverts, shares, survivors, masks, certificate, result, openings, in this
+// VerifyRound verifies a published round from its frames alone: spec, its sum (in
+// a batch any of them), adverts, shares, survivors, masks, certificate, result, openings, in this
 // order; rows after the shares are allowed and not needed. It checks what a
 // member present would have checked in public messages. Fetching the sum,
 // recomputing the model and the spot check remain (S62). Errors are those of
@@ -34,31 +34,44 @@ func VerifyRound(cfg VerifyConfig, frames []Frame) (Closed, error) {
 	if err := p.begin(cfg); err != nil {
 		return Closed{}, err
 	}
+	closed, err := p.round(cfg.MinSurvivors)
+	if err != nil {
+		return Closed{}, err
+	}
+	if len(p.frames) != 0 {
+		return Closed{}, fmt.Errorf("%w: %d frames after the openings", ErrResult, len(p.frames))
+	}
+	closed.Sigma = StepDigest(cfg.Federation, cfg.Plan, p.v.sum)
+	return *closed, nil
+}
+
+// round reads a published round from its adverts to its openings.
+func (p *proof) round(minSurvivors int) (*Closed, error) {
 	v := &p.v
 	if err := v.readAdverts(p.r, p.all(TypeAdvert)); err != nil {
-		return Closed{}, err
+		return nil, err
 	}
 	if err := v.readShares(p.r, p.all(TypeShare)); err != nil {
-		return Closed{}, err
+		return nil, err
 	}
 	p.all(TypeRow)
-	v.g = transcript(v.h2, 1, v.u2, v.dsum, v.sum.Prev)
-	if err := p.survivors(cfg.MinSurvivors); err != nil {
-		return Closed{}, err
+	if err := v.beginPublic(); err != nil {
+		return nil, err
+	}
+	if err := p.survivors(minSurvivors); err != nil {
+		return nil, err
 	}
 	certificate, err := p.one(TypeCertificate)
 	if err != nil {
-		return Closed{}, err
+		return nil, err
 	}
 	if err := v.checkCertificate(p.r, certificate); err != nil {
-		return Closed{}, err
+		return nil, err
 	}
-	closed, err := v.readResult(p.r, p.frames)
-	if err != nil {
-		return Closed{}, err
-	}
-	closed.Sigma = StepDigest(cfg.Federation, cfg.Plan, v.sum)
-	return *closed, nil
+	n := min(2, len(p.frames))
+	packet := p.frames[:n]
+	p.frames = p.frames[n:]
+	return v.readResult(p.r, packet)
 }
 
 func (p *proof) begin(cfg VerifyConfig) error {
@@ -76,7 +89,29 @@ func (p *proof) begin(cfg VerifyConfig) error {
 	if err := checkPins(p.v.spec, pins{federation: cfg.Federation, roster: cfg.RosterDigest, plan: cfg.Plan, run: cfg.Run, cohort: cfg.Cohort}); err != nil {
 		return err
 	}
-	return checkStep(p.v, cfg.Expect, false)
+	if p.v.sum.K == 1 {
+		return checkStep(p.v, cfg.Expect, false)
+	}
+	s := p.v.sum
+	if s.K < 1 || s.K > p.v.spec.Sums || s.Run != p.v.spec.Run || s.Round != roundOf(p.v.spec, s.K) {
+		return fmt.Errorf("%w: sum %d is not one of this spec", ErrTranscript, s.K)
+	}
+	return matchStep(s, int(p.v.spec.N), cfg.Expect, false)
+}
+
+// beginPublic is begin for a reader of public messages. From the second sum on
+// who is eligible, and prev, come from the coordinator's signed sum: g_k covers
+// both, and t members who knew them by themselves sign it with h3 in `agree`.
+func (v *transcriptView) beginPublic() error {
+	eligible := v.u2
+	if v.sum.K != 1 {
+		eligible = v.sum.Members
+	}
+	if !eligible.SubsetOf(v.u2) {
+		return fmt.Errorf("%w: %v are eligible and did not share", ErrTranscript, eligible.Minus(v.u2))
+	}
+	v.begin(eligible)
+	return nil
 }
 
 func (p *proof) survivors(minSurvivors int) error {

@@ -41,7 +41,7 @@ type run struct {
 	why      string           // the newest abort's reason
 	excluded secagg.Set       // proven guilty (S72)
 	proofs   map[uint8][]byte // evidence against them that a node accepts (S33)
-	machine  *schedule.Machine
+	machine  Schedule
 	state    [32]byte // S58
 	round    *round.Round
 	backoff  int // ticks until the next attempt

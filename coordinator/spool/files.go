@@ -19,6 +19,9 @@ func NewFiles(dir string) (*Files, error) {
 	return &Files{dir: dir}, nil
 }
 
+// Dir returns the directory.
+func (s *Files) Dir() string { return s.dir }
+
 func (s *Files) path(k Key) string { return filepath.Join(s.dir, filepath.FromSlash(k.String())) }
 
 // WriteAt implements Store.

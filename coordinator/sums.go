@@ -13,9 +13,10 @@ import (
 	"github.com/koinon-eu/koinon/models/schedule"
 )
 
-// sumDone is a sum that was taken from the spool.
+// sumDone is a sum that was taken from the spool and is stored there.
 type sumDone struct {
 	words []uint64
+	root  [32]byte
 	err   error
 }
 
@@ -40,15 +41,17 @@ func (r *run) store(e round.Chunk) (round.Output, error) {
 	return out, nil
 }
 
-// startSum adds the survivors' masked vectors outside the goroutine that owns the run.
+// startSum adds the survivors' masked vectors, and stores the sum, outside the goroutine that owns the run.
 func (r *run) startSum(job round.SumJob) {
-	machine, number := r.round, r.round.Number()
-	r.c.live.Add(1)
-	go func() {
-		defer r.c.live.Done()
-		words, err := spool.Sum(r.c.cfg.Spool, r.id, number, job.Survivors.Members(), job.Words, job.Streams, machine.CheckChunk)
-		r.post(event{number: number, sum: &sumDone{words: words, err: err}})
-	}()
+	number := r.round.Number()
+	j := spool.Job{
+		Run: r.id, Round: number, Survivors: job.Survivors.Members(), Words: job.Words, Streams: job.Streams, Check: r.round.CheckChunk,
+	}
+	r.c.live.Go(func() {
+		var done sumDone
+		done.words, done.root, done.err = spool.Sum(r.c.cfg.Spool, j)
+		r.post(event{number: number, sum: &done})
+	})
 }
 
 // summed moves the model on and publishes. The sum is on the disk before the journal names it.
@@ -58,6 +61,9 @@ func (r *run) summed(done sumDone) (round.Output, error) {
 	}
 	survivors := r.round.Status().Survivors.Len()
 	if err := r.machine.Apply(done.words, survivors); err != nil { // also of a sum whose parts contradict each other
+		if err := r.c.cfg.Spool.Remove(r.key(0, r.round.Number())); err != nil {
+			r.c.cfg.Log.Warn("refused sum not deleted", "run", runName(r.id), "round", r.round.Number(), "error", err)
+		}
 		reason := fmt.Sprintf("the sum was refused: %v", err)
 		return r.round.Step(round.SumFailed{Reason: reason, Range: true})
 	}
@@ -65,12 +71,8 @@ func (r *run) summed(done sumDone) (round.Output, error) {
 	if err != nil {
 		return round.Output{}, err
 	}
-	root := secagg.SumRoot(done.words)
-	state := secagg.NextState(r.state, r.round.Sigma(), r.round.H3(), root, model)
-	if err := spool.WriteSum(r.c.cfg.Spool, r.id, r.round.Number(), done.words); err != nil {
-		return r.undo(r.round.Step(round.SumFailed{Reason: "the sum could not be stored: " + err.Error()}))
-	}
-	out, err := r.round.Step(round.Summed{Words: uint32(len(done.words)), SumRoot: root, State: state, Model: model})
+	state := secagg.NextState(r.state, r.round.Sigma(), r.round.H3(), done.root, model)
+	out, err := r.round.Step(round.Summed{Words: uint32(len(done.words)), SumRoot: done.root, State: state, Model: model})
 	if err != nil || r.round.Phase() != round.Closed {
 		return r.undo(out, err)
 	}

@@ -222,7 +222,7 @@ func (c *client) send(p link.Packet, frames []secagg.Frame) error {
 // upload sends the masked vector beside the loop; who leaves does so with one chunk missing, and says so.
 func (c *client) upload(ctx context.Context, run [16]byte, round uint32, u *secagg.Upload, leave bool) chan error {
 	sent := make(chan error, 1)
-	v := link.Vector{Run: run, Round: round, K: 1, Chunks: u.Chunks, Chunk: u.Chunk}
+	v := link.Vector{Run: run, Round: round, K: 1, Chunks: u.Chunks, Chunk: link.ChunksOf(u.Words)}
 	go func() {
 		if !leave {
 			sent <- c.link.Upload(ctx, v)
@@ -279,8 +279,8 @@ func (c *client) plainly(ctx context.Context, run [16]byte, leave bool) error {
 		return ctx.Err()
 	case <-c.notices:
 	}
-	u := secagg.Upload{Words: c.vector}
-	v := link.Vector{Run: run, Round: 1, K: 1, Chunks: secagg.Chunks(len(c.vector)), Chunk: u.Chunk}
+	v := link.Vector{Run: run, Round: 1, K: 1, Chunks: secagg.Chunks(len(c.vector)), Chunk: link.ChunksOf(c.vector)}
+	c.vector = nil
 	if leave {
 		return cut(ctx, c.plain, v)
 	}

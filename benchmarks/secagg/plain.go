@@ -48,11 +48,8 @@ func (d *plainDriver) sum(ctx context.Context, p plainRound, probe *probe) error
 	}
 	probe.mark()
 	all := func(uint8, uint32, []byte) error { return nil }
-	total, err := spool.Sum(d.spool, p.Run, p.Round, p.Members, p.Words, nil, all)
-	if err != nil {
-		return err
-	}
-	if err := spool.WriteSum(d.spool, p.Run, p.Round, total); err != nil {
+	j := spool.Job{Run: p.Run, Round: p.Round, Survivors: p.Members, Words: p.Words, Check: all}
+	if _, _, err := spool.Sum(d.spool, j); err != nil {
 		return err
 	}
 	d.mu.Lock()

@@ -3,7 +3,9 @@ package secagg
 import (
 	"fmt"
 	"log/slog"
+	"net"
 
+	"github.com/koinon-eu/koinon/coordinator/spool"
 	"github.com/koinon-eu/koinon/crypto/ring"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/deploy/cli"
@@ -23,6 +25,12 @@ type Config struct {
 	Coordinator []string
 	Progress    func(done string) // may be nil
 	Log         *slog.Logger      // may be nil
+
+	// For the tests of this package; nil changes nothing.
+	dial   func(member int, address string) string // where a node really connects to reach the coordinator
+	store  func(spool.Store) spool.Store           // around the coordinator's spool
+	listen func(l net.Listener) net.Listener       // around the coordinator's listener
+	tamper func(member int, words []uint64)        // may change a vector before it is masked
 }
 
 // The fewest and most members of a cohort (S6).

@@ -32,7 +32,7 @@ func memberNames(n int) []string {
 }
 
 // enrol makes every node a member over the Enrolment service, has each accept the newest roster, and opens sessions.
-func enrol(ctx context.Context, members []string, o opened) (*fleet, error) {
+func enrol(ctx context.Context, cfg Config, members []string, o opened) (*fleet, error) {
 	root, err := x509.ParseCertificate(o.Root)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,11 @@ func enrol(ctx context.Context, members []string, o opened) (*fleet, error) {
 	f := &fleet{members: members}
 	trust := &identity.Trust{Federation: name, Root: root}
 	for i, m := range members {
-		c, err := newClient(ctx, m, o, o.Invites[i], trust)
+		own := o
+		if cfg.dial != nil {
+			own.Address = cfg.dial(i, o.Address)
+		}
+		c, err := newClient(ctx, m, own, o.Invites[i], trust)
 		if err != nil {
 			return nil, fmt.Errorf("member %s: %w", m, err)
 		}
@@ -48,7 +52,7 @@ func enrol(ctx context.Context, members []string, o opened) (*fleet, error) {
 	}
 	serving, stop := context.WithCancel(context.Background())
 	f.stop = stop
-	up := make(chan struct{})
+	up := make(chan struct{}, 2*len(f.clients))
 	for _, c := range f.clients {
 		if err := c.accept(ctx, o.Key); err != nil {
 			stop()

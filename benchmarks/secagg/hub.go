@@ -31,6 +31,7 @@ const name = "bench"
 
 // hub is the coordinator's side in this process.
 type hub struct {
+	cfg         Config // log and what tests change
 	log         *slog.Logger
 	probe       *probe
 	cpu         *sampler
@@ -50,11 +51,11 @@ type hub struct {
 
 var _ side = (*hub)(nil)
 
-func newHub(log *slog.Logger) *hub {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+func newHub(cfg Config) *hub {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &hub{log: log, probe: &probe{}, cpu: startSampler()}
+	return &hub{cfg: cfg, log: cfg.Log, probe: &probe{}, cpu: startSampler()}
 }
 
 // open implements side.
@@ -68,6 +69,9 @@ func (h *hub) open(ctx context.Context, o opening) (opened, error) {
 	federated, err := listen()
 	if err != nil {
 		return opened{}, err
+	}
+	if h.cfg.listen != nil {
+		federated.Federation = h.cfg.listen(federated.Federation)
 	}
 	plain, err := listen()
 	if err != nil {
@@ -142,6 +146,9 @@ func (h *hub) stores(o opening) error {
 		return err
 	}
 	h.spool = probedSpool{Store: h.files, probe: h.probe, noFsync: o.NoFsync}
+	if h.cfg.store != nil {
+		h.spool = h.cfg.store(h.spool)
+	}
 	return nil
 }
 

@@ -32,14 +32,17 @@ type client struct {
 	link    *link.Link // to the coordinator
 	plain   *link.Link // to the same services in front of the plain sum
 	wire    wire       // of link
-	events  chan any   // link.Packet, flushed
+	events  chan any   // link.Packet, flushed, sessionUp
 	notices chan struct{}
 
 	vector []uint64 // of the coming round
 	setup  time.Duration
 }
 
-type flushed link.Packet
+type (
+	flushed   link.Packet
+	sessionUp struct{}
+)
 
 // wire counts the bytes of TLS records, as TCP carries them.
 type wire struct{ up, down atomic.Int64 }
@@ -69,13 +72,13 @@ func (c counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// serve keeps both sessions open until ctx ends; up is told once each.
+// serve keeps both sessions open until ctx ends. up is told when one is open; it has room for each of them once.
 func (c *client) serve(ctx context.Context, up chan<- struct{}) {
 	version := func() uint32 { return c.roster.Version }
 	said := func() {
 		select {
 		case up <- struct{}{}:
-		case <-ctx.Done():
+		default: // one that was open before
 		}
 	}
 	post := func(v any) {
@@ -86,7 +89,7 @@ func (c *client) serve(ctx context.Context, up chan<- struct{}) {
 	}
 	go func() {
 		_ = c.link.Serve(ctx, link.Handler{
-			Up: said, Down: func(error) {}, Hello: version, Notice: func(link.Notice) {},
+			Up: func() { said(); post(sessionUp{}) }, Down: func(error) {}, Hello: version, Notice: func(link.Notice) {},
 			Packet: func(p link.Packet) { post(p) }, Flushed: func(p link.Packet) { post(flushed(p)) },
 		})
 	}()
@@ -107,74 +110,111 @@ type job struct {
 
 // sum takes part in one round, from spec to result. The set-up's CPU time is that of the participant alone, without
 // transport.
-func (c *client) sum(ctx context.Context, j job) (run [16]byte, closed secagg.Closed, err error) {
-	var part *participant.Participant
-	var out participant.Output
-	var upload *secagg.Upload
-	var held []link.Packet
-	var sent chan error
+func (c *client) sum(ctx context.Context, j job) ([16]byte, secagg.Closed, error) {
 	c.setup = 0
-	for {
+	s := sitting{client: c, job: j}
+	defer s.rise()
+	for s.closed == nil {
+		var err error
 		select {
 		case <-ctx.Done():
-			return run, closed, ctx.Err()
-		case err := <-sent:
-			if err != nil {
-				return run, closed, err
-			}
-			if err := part.Uploaded(); err != nil {
-				return run, closed, err
-			}
-			sent = nil
-			for _, p := range held { // what overtook the answer to the upload
-				if out, err = part.Receive(p.Frames); err != nil {
-					return run, closed, err
-				}
-				if err := c.send(p, out.Send); err != nil {
-					return run, closed, err
-				}
+			err = ctx.Err()
+		case err = <-s.sent:
+			if err == nil {
+				err = s.uploaded()
 			}
 		case e := <-c.events:
-			if f, ok := e.(flushed); ok {
-				if upload != nil && f.Frames[0].Type == secagg.TypeMask {
-					sent = c.upload(ctx, run, f.Round, upload, j.leave)
-					upload = nil
+			switch e := e.(type) {
+			case sessionUp: // what was said last may be lost (S30)
+				if s.part != nil {
+					err = s.send(s.part.Again())
 				}
-				continue
-			}
-			p := e.(link.Packet)
-			if part == nil {
-				if p.Frames[0].Type != secagg.TypeSpec {
-					continue // of the round before
+			case flushed: // the chunks follow their mask message
+				if s.upload != nil && e.Frames[0].Type == secagg.TypeMask {
+					s.sent, s.upload = c.upload(ctx, s.packet.Run, e.Round, s.upload, j.leave), nil
 				}
-				run = p.Run
-				if part, err = c.join(j, run); err != nil {
-					return run, closed, err
-				}
-				defer part.Leave()
-			}
-			if sent != nil && (p.Frames[0].Type == secagg.TypeSurvivors || len(held) > 0) {
-				held = append(held, p)
-				continue
-			}
-			if out, err = c.receive(part, p.Frames); err != nil {
-				return run, closed, err
-			}
-			if out.Train {
-				if out, err = part.Vector(c.vector); err != nil {
-					return run, closed, err
-				}
-				c.vector = nil
-				upload = out.Upload
-			}
-			if err := c.send(p, out.Send); err != nil {
-				return run, closed, err
-			}
-			if out.Closed != nil {
-				return run, *out.Closed, nil
+			case link.Packet:
+				err = s.hear(e)
 			}
 		}
+		if err != nil {
+			return s.packet.Run, secagg.Closed{}, err
+		}
 	}
+	return s.packet.Run, *s.closed, nil
+}
+
+// sitting is a node in one round.
+type sitting struct {
+	*client
+	job    job
+	part   *participant.Participant
+	packet link.Packet    // names run, round and plan
+	upload *secagg.Upload // whose mask message is not on its way yet
+	sent   chan error     // until the coordinator has it whole
+	held   []link.Packet  // what overtook the answer to the upload
+	closed *secagg.Closed
+}
+
+func (s *sitting) rise() {
+	if s.part != nil {
+		s.part.Leave()
+	}
+}
+
+// hear takes a packet; a spec opens the round, and survivors wait until the upload is known to be whole.
+func (s *sitting) hear(p link.Packet) (err error) {
+	if s.part == nil {
+		if p.Frames[0].Type != secagg.TypeSpec {
+			return nil // of the round before
+		}
+		if s.part, err = s.join(s.job, p.Run); err != nil {
+			return err
+		}
+		s.packet = link.Packet{Run: p.Run, Round: p.Round, Plan: p.Plan}
+	}
+	if s.sent != nil && (p.Frames[0].Type == secagg.TypeSurvivors || len(s.held) > 0) {
+		s.held = append(s.held, p)
+		return nil
+	}
+	out, err := s.receive(s.part, p.Frames)
+	if err == nil && out.Train {
+		out, err = s.part.Vector(s.vector)
+		s.vector, s.upload = nil, out.Upload
+	}
+	if err != nil {
+		return err
+	}
+	s.closed = out.Closed
+	return s.send(out.Send)
+}
+
+// uploaded goes on with what came before the answer to the upload.
+func (s *sitting) uploaded() error {
+	if err := s.part.Uploaded(); err != nil {
+		return err
+	}
+	held := s.held
+	s.sent, s.held = nil, nil
+	for _, p := range held {
+		if err := s.hear(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send says something, now or when there is a session again.
+func (s *sitting) send(frames []secagg.Frame) error {
+	if len(frames) == 0 {
+		return nil
+	}
+	p := s.packet
+	p.Frames = frames
+	if err := s.link.Send(p); !errors.Is(err, link.ErrDown) {
+		return err
+	}
+	return nil
 }
 
 // join makes the participant of a round.
@@ -210,13 +250,6 @@ func (c *client) receive(part *participant.Participant, frames []secagg.Frame) (
 	out, err := part.Receive(frames)
 	c.setup += threadCPU() - begun
 	return out, err
-}
-
-func (c *client) send(p link.Packet, frames []secagg.Frame) error {
-	if len(frames) == 0 {
-		return nil
-	}
-	return c.link.Send(link.Packet{Run: p.Run, Round: p.Round, Plan: p.Plan, Frames: frames})
 }
 
 // upload sends the masked vector beside the loop; who leaves does so with one chunk missing, and says so.

@@ -16,7 +16,7 @@ import (
 // ServeChild is the coordinator's side in a process of its own: it answers the calls that come on in, one JSON value a
 // line, until in ends.
 func ServeChild(ctx context.Context, in io.Reader, out io.Writer, log *slog.Logger) error {
-	h := newHub(log)
+	h := newHub(Config{Log: log})
 	decoder, encoder := json.NewDecoder(in), json.NewEncoder(out)
 	for {
 		var r request

@@ -44,7 +44,7 @@ func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 		b.cpu = startSampler()
 		defer b.cpu.close()
 	} else {
-		b.side = newHub(cfg.Log)
+		b.side = newHub(cfg)
 	}
 	defer func() { err = errors.Join(err, b.side.close()) }()
 	members := memberNames(cfg.Nodes)
@@ -53,7 +53,7 @@ func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.fleet, err = enrol(ctx, members, o); err != nil {
+	if b.fleet, err = enrol(ctx, cfg, members, o); err != nil {
 		return nil, err
 	}
 	defer b.fleet.close()
@@ -96,6 +96,9 @@ func (b *bench) leaves(i int) bool { return i >= b.cfg.Nodes-b.cfg.Dropouts }
 func (b *bench) prepare(ctx context.Context, round int) error {
 	for i, c := range b.fleet.clients {
 		c.vector = vector(b.layout, round, i)
+		if b.cfg.tamper != nil {
+			b.cfg.tamper(i, c.vector)
+		}
 	}
 	if b.cpu != nil {
 		b.cpu.forget()

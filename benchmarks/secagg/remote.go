@@ -11,11 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"github.com/koinon-eu/koinon/deploy/service"
 )
 
 // ServeChild is the coordinator's side in a process of its own: it answers the calls that come on in, one JSON value a
 // line, until in ends.
 func ServeChild(ctx context.Context, in io.Reader, out io.Writer, log *slog.Logger) error {
+	defer service.Collect()() // as the coordinator's program does
 	h := newHub(Config{Log: log})
 	decoder, encoder := json.NewDecoder(in), json.NewEncoder(out)
 	for {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/koinon-eu/koinon/crypto/ring"
 	"github.com/koinon-eu/koinon/crypto/secagg"
-	"github.com/koinon-eu/koinon/node"
+	"github.com/koinon-eu/koinon/deploy/service"
 )
 
 // ErrWrongSum means that a sum was not that of the survivors' vectors.
@@ -44,7 +44,7 @@ func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 		}
 		b.cpu = startSampler()
 		defer b.cpu.close()
-		defer node.Collect()() // as a node's program does
+		defer service.Collect()() // as a node's program does
 	} else {
 		b.side = newHub(cfg)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/node/link"
+	"github.com/koinon-eu/koinon/node/participant"
 )
 
 // traffic is what a node has sent and received by some time.
@@ -85,21 +86,25 @@ func (b *bench) secure(ctx context.Context, round int) (Secure, error) {
 	return out, nil
 }
 
-// waited waits for the coordinator and for every node; a node's error comes first, for it says why.
+// waited waits for the coordinator and for every node. A node's error ends both, for it says why; only of an abort the
+// coordinator knows the reason.
 func (b *bench) waited(ctx context.Context, plan [32]byte, rounds <-chan error) (measured, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	nodes := make(chan error, 1)
 	go func() {
 		err := <-rounds
-		if err != nil {
+		if _, aborted := participant.Aborted(err); err != nil && !aborted {
 			cancel(err)
 		}
 		nodes <- err
 	}()
 	m, err := b.side.wait(ctx, plan)
+	if cause := context.Cause(ctx); cause != nil {
+		return m, cause
+	}
 	if err != nil {
-		return m, errors.Join(err, context.Cause(ctx))
+		return m, err
 	}
 	return m, <-nodes
 }

@@ -89,9 +89,9 @@ type Server struct {
 const maxInFlight = 32
 
 // What an upload may send before it is read: with a slow disk that much of each waits in memory, and no more. It does
-// not grow with the speed of the line, as gRPC's own does; over a line with a round trip of 30 ms it admits 17 MB/s.
+// not grow with the speed of the line, as gRPC's own does; over a line with a round trip of 30 ms it admits 8 MB/s.
 const (
-	uploadWindow     = 512 << 10
+	uploadWindow     = 256 << 10
 	connectionWindow = 1 << 20
 )
 

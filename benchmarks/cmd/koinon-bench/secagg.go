@@ -76,6 +76,15 @@ func (c *secaggCommand) Run(ctx context.Context, std cli.Streams) error {
 // secaggCoordinatorCommand is the process that --processes starts.
 type secaggCoordinatorCommand struct{}
 
+// Help shows how it is called.
+func (secaggCoordinatorCommand) Help() string {
+	return `Has the coordinator's side of a measurement: calls come on standard input, answers go
+to standard output. Only secagg --processes starts it.
+
+Example:
+  koinon-bench secagg --processes`
+}
+
 // Run serves until its input ends.
 func (secaggCoordinatorCommand) Run(ctx context.Context, std cli.Streams) error {
 	return secagg.ServeChild(ctx, std.In, std.Out, nil)

@@ -48,7 +48,7 @@ type output struct {
 }
 
 func main() {
-	node.Collect()
+	service.Collect()
 	cli.Main("koinon-node", version, &grammar{}, cli.Description(description))
 }
 

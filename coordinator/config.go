@@ -30,6 +30,8 @@ type Config struct {
 	Enrolment string // host:port of the Enrolment service, in invites
 	Web       string // https://host[:port] of the public site, in links; may be empty
 
+	Schedule func(*federation.Plan) (Schedule, error) // what a plan sums; nil: what it trains and evaluates
+
 	Journal  journal.Journal
 	Spool    spool.Store
 	Releases string // directory of candidates and of the registry; empty: no candidate is drawn up

@@ -200,37 +200,39 @@ func (c *Coordinator) record(ctx context.Context, seq uint64) (record journal.Re
 	return record, fmt.Errorf("journal record %d: %w", seq, errors.Join(err, rpc.ErrNotFound))
 }
 
-// Spot implements rpc.Driver: chunk q of every survivor's masked vector with its path to the root in h3 (S56).
-func (c *Coordinator) Spot(_ context.Context, member uint8, id [16]byte, number, index uint32) ([]*pb.SpotChunk, error) {
+// Spot implements rpc.Driver: chunk q of every survivor's masked vector with its path to the root in h3 (S56), one at a
+// time in the same buffer.
+func (c *Coordinator) Spot(_ context.Context, member uint8, id [16]byte, number, index uint32, send func(*pb.SpotChunk) error) error {
 	r, err := c.of(member, id)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	closed, err := r.closedRound(number)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	size := secagg.ChunkBytes(int(closed.Words), index)
 	if size == 0 {
-		return nil, fmt.Errorf("chunk %d of round %d: %w", index, number, rpc.ErrNotFound)
+		return fmt.Errorf("chunk %d of round %d: %w", index, number, rpc.ErrNotFound)
 	}
-	var out []*pb.SpotChunk
+	data := make([]byte, size)
 	for _, m := range secagg.Set(closed.Survivors).Members() {
 		hashes, err := r.hashesOf(closed, m)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		data := make([]byte, size)
 		if err := c.cfg.Spool.ReadAt(r.key(m, number), data, int64(index)*secagg.ChunkSize); err != nil {
-			return nil, fmt.Errorf("round %d: %w", number, rpc.ErrGone)
+			return fmt.Errorf("round %d: %w", number, rpc.ErrGone)
 		}
 		chunk := &pb.SpotChunk{Member: uint32(m), Data: data}
 		for _, p := range secagg.MerklePath(hashes, int(index)) {
 			chunk.Path = append(chunk.Path, p[:])
 		}
-		out = append(out, chunk)
+		if err := send(chunk); err != nil {
+			return err
+		}
 	}
-	return out, nil
+	return nil
 }
 
 // hashesOf returns the chunk hashes of a stored vector, computed again when a restart has lost them.
@@ -240,8 +242,9 @@ func (r *run) hashesOf(closed closedRound, member uint8) ([][32]byte, error) {
 	}
 	words := int(closed.Words)
 	var hashes [][32]byte
+	buffer := make([]byte, secagg.ChunkSize)
 	for q := range uint32(secagg.Chunks(words)) {
-		data := make([]byte, secagg.ChunkBytes(words, q))
+		data := buffer[:secagg.ChunkBytes(words, q)]
 		if err := r.c.cfg.Spool.ReadAt(r.key(member, closed.number), data, int64(q)*secagg.ChunkSize); err != nil {
 			return nil, fmt.Errorf("round %d: %w", closed.number, rpc.ErrGone)
 		}

@@ -45,7 +45,7 @@ func (c *Coordinator) Candidate(id [16]byte) (release.Files, *report.Report, err
 	if err != nil {
 		return nil, nil, err
 	}
-	if !r.over() || r.machine == nil || !r.machine.Done() {
+	if !r.over() || r.model() == nil || !r.model().Done() {
 		return nil, nil, admin.Errorf(rpc.ErrState, "run %s is not evaluated", runName(id))
 	}
 	built, err := r.candidate(r.plan.Plan.Name).build()
@@ -60,10 +60,10 @@ func (c *Coordinator) Model(id [16]byte) (*schedule.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !r.over() || r.machine == nil {
+	if !r.over() || r.model() == nil {
 		return nil, admin.Errorf(rpc.ErrState, "run %s is not over", runName(id))
 	}
-	return r.machine, nil
+	return r.model(), nil
 }
 
 func (r *run) candidate(name string) candidate {
@@ -71,7 +71,7 @@ func (r *run) candidate(name string) candidate {
 	last := r.closed[len(r.closed)-1]
 	return candidate{
 		name: name, created: time.Unix(last.time, 0), version: r.c.cfg.Version, plan: r.plan.Plan, roster: roster,
-		machine: r.machine, rounds: r.closed,
+		machine: r.model(), rounds: r.closed,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/koinon-eu/koinon/coordinator/journal"
 	"github.com/koinon-eu/koinon/coordinator/round"
 	"github.com/koinon-eu/koinon/coordinator/rpc"
+	"github.com/koinon-eu/koinon/coordinator/spool"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/models/schedule"
 )
@@ -44,12 +45,13 @@ type run struct {
 	excluded secagg.Set           // proven guilty (S72)
 	proofs   map[uint8][]byte     // evidence against them that a node accepts (S33)
 	disputes map[uint8]secagg.Set // by dealer: who could not open its bundles (S70)
-	machine  *schedule.Machine
+	machine  Schedule
 	state    [32]byte // S58
 	round    *round.Round
 	backoff  int // ticks until the next attempt
 	waited   uint32
 	clock    phaseClock
+	stalled  []event // chunks for which the disk had no room
 
 	mu     sync.Mutex
 	view   view
@@ -194,6 +196,9 @@ func (r *run) collect(ctx context.Context, tick <-chan time.Time) ([]event, erro
 
 // handle applies a batch of events: step, journal, act, answer, in this order.
 func (r *run) handle(ctx context.Context, batch []event) error {
+	if batch[0].tick && len(r.stalled) > 0 {
+		batch, r.stalled = append(batch, r.stalled...), nil
+	}
 	var out round.Output
 	answers := make([]answer, len(batch))
 	stop := ""
@@ -204,6 +209,10 @@ func (r *run) handle(ctx context.Context, batch []event) error {
 		}
 		var o round.Output
 		o, answers[i].err = r.apply(e)
+		if errors.Is(answers[i].err, spool.ErrFull) {
+			r.stall(e, answers[i].err)
+			batch[i].reply = nil
+		}
 		answers[i].complete = o.Complete
 		out.Add(o)
 		if e.stop != "" {

@@ -13,9 +13,10 @@ import (
 	"github.com/koinon-eu/koinon/models/schedule"
 )
 
-// sumDone is a sum that was taken from the spool.
+// sumDone is a sum that was taken from the spool and is stored there.
 type sumDone struct {
 	words []uint64
+	root  [32]byte
 	err   error
 }
 
@@ -23,32 +24,87 @@ func (r *run) key(member uint8, number uint32) spool.Key {
 	return spool.Key{Run: r.id, Round: number, Member: member}
 }
 
-// store keeps a chunk that the round has accepted. When it cannot be kept the round ends: the node was told that it
-// is there.
+// store keeps a chunk that the round has accepted, and only then says so. Without room on the disk it is spool.ErrFull,
+// and the chunk may be tried again; any other failure of the disk ends the round.
 func (r *run) store(e round.Chunk) (round.Output, error) {
 	out, err := r.round.Step(e)
 	if err != nil {
 		return out, err
 	}
-	r.clock.chunk(len(e.Data))
-	if err := r.c.cfg.Spool.WriteAt(r.key(e.From, r.round.Number()), e.Data, int64(e.Index)*secagg.ChunkSize); err != nil {
-		r.c.cfg.Log.Error("masked vector not stored", "run", runName(r.id), "round", r.last, "error", err)
-		failed, _ := r.round.Step(round.SumFailed{Reason: "a masked vector could not be stored: " + err.Error()})
-		out.Add(failed)
-		return out, fmt.Errorf("chunk is not stored: %w", secagg.ErrUpload)
+	err = r.c.cfg.Spool.WriteAt(r.key(e.From, r.round.Number()), e.Data, int64(e.Index)*secagg.ChunkSize)
+	switch {
+	case err == nil:
+		r.c.cfg.Health.Ready(spoolHealth)
+		r.clock.chunk(len(e.Data))
+		return r.round.Step(round.Stored{From: e.From, Index: e.Index})
+	case errors.Is(err, spool.ErrFull):
+		return out, err
 	}
-	return out, nil
+	r.c.cfg.Log.Error("masked vector not stored", "run", runName(r.id), "round", r.last, "error", err)
+	failed, _ := r.round.Step(round.SumFailed{Reason: "a masked vector could not be stored: " + err.Error()})
+	out.Add(failed)
+	return out, fmt.Errorf("chunk is not stored: %w", secagg.ErrUpload)
 }
 
-// startSum adds the survivors' masked vectors outside the goroutine that owns the run.
+// spoolHealth is the name under which readiness tells of a full disk.
+const spoolHealth = "spool"
+
+// stall keeps a chunk for which the disk has no room, and with it the stream that waits for its answer: each upload
+// stands still with one chunk in memory until there is room, or until the phase's deadline. A member's newest stream
+// is the one that counts; what an older one waited for is refused.
+func (r *run) stall(e event, err error) {
+	if len(r.stalled) == 0 {
+		r.full(r.round.Number(), err)
+	}
+	from := e.Event.(round.Chunk).From
+	for i, old := range r.stalled {
+		if old.Event.(round.Chunk).From == from {
+			old.reply <- answer{err: fmt.Errorf("chunk is not stored: %w", secagg.ErrUpload)}
+			r.stalled[i] = e
+			return
+		}
+	}
+	r.stalled = append(r.stalled, e)
+}
+
+// full tells the operator that the disk is.
+func (r *run) full(number uint32, err error) {
+	r.c.cfg.Health.NotReady(spoolHealth, err.Error())
+	r.c.cfg.Log.Error("no room for masked vectors, the round waits", "run", runName(r.id), "round", number, "error", err)
+}
+
+// startSum adds the survivors' masked vectors, and stores the sum, outside the goroutine that owns the run.
 func (r *run) startSum(job round.SumJob) {
 	check, number := r.round.ChunkCheck(), r.round.Number()
-	r.c.live.Add(1)
-	go func() {
-		defer r.c.live.Done()
-		words, err := spool.Sum(r.c.cfg.Spool, r.id, number, job.Survivors.Members(), job.Words, job.Streams, check)
-		r.post(event{number: number, sum: &sumDone{words: words, err: err}})
-	}()
+	j := spool.Job{
+		Run: r.id, Round: number, Survivors: job.Survivors.Members(), Words: job.Words, Streams: job.Streams, Check: check,
+	}
+	r.c.live.Go(func() {
+		var done sumDone
+		for {
+			done.words, done.root, done.err = spool.Sum(r.c.cfg.Spool, j)
+			if !errors.Is(done.err, spool.ErrFull) || !r.pause() {
+				break
+			}
+			r.full(number, done.err)
+		}
+		if done.err == nil {
+			r.c.cfg.Health.Ready(spoolHealth)
+		}
+		r.post(event{number: number, sum: &done})
+	})
+}
+
+// pause waits for a tick; false: the run or the coordinator has ended meanwhile.
+func (r *run) pause() bool {
+	select {
+	case <-r.c.ctx.Done():
+		return false
+	case <-r.done:
+		return false
+	case <-time.After(r.c.cfg.Tick):
+		return true
+	}
 }
 
 // summed moves the model on and publishes. The sum is on the disk before the journal names it.
@@ -58,6 +114,9 @@ func (r *run) summed(done sumDone) (round.Output, error) {
 	}
 	survivors := r.round.Status().Survivors.Len()
 	if err := r.machine.Apply(done.words, survivors); err != nil { // also of a sum whose parts contradict each other
+		if err := r.c.cfg.Spool.Remove(r.key(0, r.round.Number())); err != nil {
+			r.c.cfg.Log.Warn("refused sum not deleted", "run", runName(r.id), "round", r.round.Number(), "error", err)
+		}
 		reason := fmt.Sprintf("the sum was refused: %v", err)
 		return r.round.Step(round.SumFailed{Reason: reason, Range: true})
 	}
@@ -65,12 +124,8 @@ func (r *run) summed(done sumDone) (round.Output, error) {
 	if err != nil {
 		return round.Output{}, err
 	}
-	root := secagg.SumRoot(done.words)
-	state := secagg.NextState(r.state, r.round.Sigma(), r.round.H3(), root, model)
-	if err := spool.WriteSum(r.c.cfg.Spool, r.id, r.round.Number(), done.words); err != nil {
-		return r.undo(r.round.Step(round.SumFailed{Reason: "the sum could not be stored: " + err.Error()}))
-	}
-	out, err := r.round.Step(round.Summed{Words: uint32(len(done.words)), SumRoot: root, State: state, Model: model})
+	state := secagg.NextState(r.state, r.round.Sigma(), r.round.H3(), done.root, model)
+	out, err := r.round.Step(round.Summed{Words: uint32(len(done.words)), SumRoot: done.root, State: state, Model: model})
 	if err != nil || r.round.Phase() != round.Closed {
 		return r.undo(out, err)
 	}
@@ -85,7 +140,7 @@ func (r *run) undo(out round.Output, err error) (round.Output, error) {
 
 // rebuild makes the machine from the stored sums of the closed rounds, and compares it with the journal.
 func (r *run) rebuild() error {
-	machine, err := schedule.New(r.plan.Plan.Learning())
+	machine, err := r.c.cfg.newSchedule(r.plan.Plan)
 	if err != nil {
 		return err
 	}

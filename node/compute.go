@@ -146,7 +146,7 @@ func (a *actor) upload(ctx context.Context, u *secagg.Upload) {
 	}
 	ctx, a.cancel = context.WithCancel(ctx)
 	attempt := a.attempt
-	v := link.Vector{Run: a.run.ID, Round: a.part.Round(), K: uint32(a.part.K()), Chunks: u.Chunks, Chunk: u.Chunk}
+	v := link.Vector{Run: a.run.ID, Round: a.part.Round(), K: uint32(a.part.K()), Chunks: u.Chunks, Chunk: link.ChunksOf(u.Words)}
 	a.workers.Add(1)
 	go func() {
 		defer a.workers.Done()

@@ -2,10 +2,8 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/big"
 	"time"
 
 	"github.com/koinon-eu/koinon/crypto/secagg"
@@ -66,7 +64,7 @@ func (a *actor) settle(ctx context.Context, c secagg.Closed) error {
 // node takes the sum over without having checked it and says so in its next advert: the round then needs c+1 members
 // that did check (S62), so a coordinator that serves nobody stops its own run.
 func (a *actor) checked(ctx context.Context, c secagg.Closed, sum []uint64) (bool, error) {
-	err := a.spotCheck(ctx, c, sum)
+	err := SpotCheck(ctx, a.n.link, a.run.ID, c, sum, a.n.cfg.SpotBudget)
 	if errors.Is(err, errNotServed) {
 		a.log.Warn("sum taken over without a spot check", "round", c.Round, "err", err)
 		return false, nil
@@ -86,59 +84,6 @@ func (a *actor) fetch(ctx context.Context, round uint32, words int, transcript b
 		case <-time.After(time.Duration(try) * 200 * time.Millisecond):
 		}
 	}
-}
-
-// spotCheck recomputes chunks of the sum from the masked vectors of all survivors and the opened seeds (S56). Sums
-// up to the budget over |U3| are checked whole.
-func (a *actor) spotCheck(ctx context.Context, c secagg.Closed, sum []uint64) error {
-	if len(sum) != c.Words || secagg.SumRoot(sum) != c.SumRoot {
-		return fmt.Errorf("%w: the sum that was served is not the announced one", secagg.ErrResult)
-	}
-	hashes := secagg.ChunkHashes(sum)
-	chunks, err := choose(len(hashes), a.n.cfg.SpotBudget/(c.Survivors.Len()*secagg.ChunkSize))
-	if err != nil {
-		return err
-	}
-	whole := secagg.Upload{Words: sum}
-	for _, q := range chunks {
-		spots, err := a.n.link.Spot(ctx, a.run.ID, c.Round, q, c.Survivors.Len())
-		if remote := (*link.RemoteError)(nil); errors.As(err, &remote) && (remote.NotFound || remote.Unserved) {
-			return fmt.Errorf("%w: %w", errNotServed, err)
-		}
-		if err != nil {
-			return err
-		}
-		uploads := map[uint8]secagg.Proof{}
-		for _, s := range spots {
-			uploads[s.Member] = secagg.Proof{Data: s.Data, Path: s.Path}
-		}
-		own := secagg.Proof{Data: whole.Chunk(int(q)), Path: secagg.MerklePath(hashes, int(q))}
-		if err := secagg.SpotCheck(c, q, uploads, own); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// choose draws max(1, min(n, most)) of n chunk indexes without replacement, from the operating system's randomness.
-func choose(n, most int) ([]uint32, error) {
-	all := make([]uint32, n)
-	for i := range all {
-		all[i] = uint32(i)
-	}
-	most = max(1, min(n, most))
-	for i := range most {
-		if most == n {
-			break
-		}
-		j, err := rand.Int(rand.Reader, big.NewInt(int64(n-i)))
-		if err != nil {
-			return nil, err
-		}
-		k := i + int(j.Int64())
-		all[i], all[k] = all[k], all[i]
-	}
-	return all[:most], nil
 }
 
 // apply moves this node's own machine by the sum and compares what comes out with what was announced (S58, S60).

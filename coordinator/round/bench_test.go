@@ -143,6 +143,7 @@ func (b *bench) answer(from uint8, out secagg.ClientOutput, err error) {
 func (b *bench) chunk(from uint8, index uint32, data []byte) {
 	b.t.Helper()
 	require.NoError(b.t, b.step(round.Chunk{From: from, Index: index, Data: data}))
+	require.NoError(b.t, b.step(round.Stored{From: from, Index: index}))
 	if b.chunks[from] == nil {
 		b.chunks[from] = map[uint32][]byte{}
 	}

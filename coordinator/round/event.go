@@ -60,12 +60,17 @@ type Received struct {
 	Frames []secagg.Frame
 }
 
-// Chunk is a part of a masked vector. When Step returns without error the driver stores it; when the output says
-// Complete it syncs the vector and then tells Whole.
+// Chunk is a part of a masked vector. When Step returns without error the driver stores it and tells Stored.
 type Chunk struct {
 	From  uint8
 	Index uint32
 	Data  []byte
+}
+
+// Stored says that a chunk is in the spool. When the output says Complete the driver syncs the vector and tells Whole.
+type Stored struct {
+	From  uint8
+	Index uint32
 }
 
 // Whole says that every chunk of a member's masked vector is stored and survives a power cut (S32).
@@ -94,6 +99,7 @@ func (Disconnected) event() {}
 func (Left) event()         {}
 func (Received) event()     {}
 func (Chunk) event()        {}
+func (Stored) event()       {}
 func (Whole) event()        {}
 func (Summed) event()       {}
 func (SumFailed) event()    {}
@@ -104,7 +110,7 @@ type Output struct {
 	Records  []Record
 	Messages []Message
 	Sum      *SumJob
-	Complete bool    // after Chunk: the vector is complete, sync it and tell Whole
+	Complete bool    // after Stored: the vector is complete, sync it and tell Whole
 	Forget   []uint8 // whose stored vectors are not needed and may be deleted (S32)
 }
 

@@ -157,7 +157,9 @@ func (r *Round) Step(e Event) (Output, error) {
 	case Received:
 		return r.received(e)
 	case Chunk:
-		return r.chunk(e)
+		return Output{}, r.chunk(e)
+	case Stored:
+		return r.stored(e)
 	case Whole:
 		if err := r.server.MarkWhole(e.From); err != nil {
 			return Output{Forget: []uint8{e.From}}, err
@@ -248,11 +250,15 @@ func packetDigest(e Received) ([32]byte, error) {
 }
 
 // chunk accepts a part of an upload; after U3 is fixed it is refused and not stored (S32).
-func (r *Round) chunk(e Chunk) (Output, error) {
+func (r *Round) chunk(e Chunk) error {
 	if r.phase > Mask {
-		return Output{}, fmt.Errorf("member %d: survivors are fixed: %w", e.From, secagg.ErrUpload)
+		return fmt.Errorf("member %d: survivors are fixed: %w", e.From, secagg.ErrUpload)
 	}
-	if err := r.server.Chunk(e.From, e.Index, e.Data); err != nil {
+	return r.server.CheckChunk(e.From, e.Index, e.Data)
+}
+
+func (r *Round) stored(e Stored) (Output, error) {
+	if err := r.server.Stored(e.From, e.Index); err != nil {
 		return Output{}, err
 	}
 	_, whole := r.server.Have(e.From)

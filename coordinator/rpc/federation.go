@@ -227,8 +227,9 @@ func (s *federationService) Sum(r *pb.SumRequest, stream grpc.ServerStreamingSer
 			return err
 		}
 	}
+	buffer := make([]byte, pb.MaxChunkBytes) // Send has encoded it when it returns
 	for offset := int64(0); offset < sum.Size; offset += pb.MaxChunkBytes {
-		data := make([]byte, min(pb.MaxChunkBytes, sum.Size-offset))
+		data := buffer[:min(pb.MaxChunkBytes, sum.Size-offset)]
 		if err := sum.ReadAt(data, offset); err != nil {
 			return err
 		}
@@ -266,14 +267,5 @@ func (s *federationService) Spot(r *pb.SpotRequest, stream grpc.ServerStreamingS
 	if err != nil {
 		return invalid(err)
 	}
-	chunks, err := s.cfg.Driver.Spot(ctx, member.Index, run, r.Round, r.Index)
-	if err != nil {
-		return err
-	}
-	for _, c := range chunks {
-		if err := stream.Send(c); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.cfg.Driver.Spot(ctx, member.Index, run, r.Round, r.Index, stream.Send)
 }

@@ -27,9 +27,13 @@ func (k Key) String() string {
 // ErrMissing is returned when a vector, or the part asked for, was never written or is already deleted.
 var ErrMissing = fmt.Errorf("spool: no such vector: %w", fs.ErrNotExist)
 
+// ErrFull is returned when the disk has no room for what was to be written. Nothing is lost, and it works again as soon
+// as there is room.
+var ErrFull = errors.New("no space left for masked vectors and sums")
+
 // Store holds vectors. Methods may be called from several goroutines; two writers of one vector must take turns.
 type Store interface {
-	// WriteAt stores bytes of a vector at an offset; it need not be durable before Sync.
+	// WriteAt stores bytes of a vector at an offset; it need not be durable before Sync. ErrFull without room for them.
 	WriteAt(k Key, data []byte, offset int64) error
 	// Sync makes what was written durable: it survives a power cut when Sync has returned nil.
 	Sync(k Key) error
@@ -50,6 +54,8 @@ func missing(k Key, err error) error {
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: %w", k, ErrMissing)
+	case full(err):
+		return fmt.Errorf("%w: spool %s: %w", ErrFull, k, err)
 	}
 	return fmt.Errorf("spool %s: %w", k, err)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/koinon-eu/koinon/coordinator/spool"
 	"github.com/koinon-eu/koinon/crypto/prg"
 	"github.com/koinon-eu/koinon/crypto/ring"
+	"github.com/koinon-eu/koinon/crypto/secagg"
 
 	"github.com/stretchr/testify/require"
 )
@@ -41,7 +42,7 @@ func TestStore(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, int64(11), size)
 
-			require.NoError(t, spool.WriteSum(s, k.Run, k.Round, []uint64{1, 2, 3}))
+			require.NoError(t, s.WriteAt(spool.Key{Run: k.Run, Round: k.Round}, ring.AppendLE(nil, []uint64{1, 2, 3}), 0))
 			require.NoError(t, s.RemoveUploads(k.Run, k.Round))
 			_, err = s.Size(k)
 			require.ErrorIs(t, err, spool.ErrMissing)
@@ -73,21 +74,36 @@ func TestSum(t *testing.T) {
 				}
 				require.NoError(t, s.WriteAt(spool.Key{Run: [16]byte{1}, Round: 2, Member: m}, ring.AppendLE(nil, v), 0))
 			}
-			all := func(uint8, uint32, []byte) error { return nil }
-			got, err := spool.Sum(s, [16]byte{1}, 2, []uint8{1, 2}, words, streams, all)
+			job := spool.Job{
+				Run: [16]byte{1}, Round: 2, Survivors: []uint8{1, 2}, Words: words, Streams: streams,
+				Check: func(uint8, uint32, []byte) error { return nil },
+			}
+			got, root, err := spool.Sum(s, job)
 			require.NoError(t, err)
 			require.Equal(t, want, got)
+			require.Equal(t, secagg.SumRoot(want), root)
+			stored, err := spool.ReadSum(s, job.Run, job.Round)
+			require.NoError(t, err)
+			require.Equal(t, want, stored)
 
-			_, err = spool.Sum(s, [16]byte{1}, 2, []uint8{1, 2}, words, streams, func(m uint8, q uint32, _ []byte) error {
+			bad := job
+			bad.Check = func(m uint8, q uint32, _ []byte) error {
 				if m == 2 && q == 3 {
 					return errors.New("changed")
 				}
 				return nil
-			})
+			}
+			_, _, err = spool.Sum(s, bad)
 			require.ErrorContains(t, err, "changed")
-			_, err = spool.Sum(s, [16]byte{1}, 2, []uint8{1, 4}, words, streams, all)
+			_, err = spool.ReadSum(s, job.Run, job.Round)
+			require.ErrorIs(t, err, spool.ErrMissing, "half a sum is none")
+			bad = job
+			bad.Survivors = []uint8{1, 4}
+			_, _, err = spool.Sum(s, bad)
 			require.ErrorIs(t, err, spool.ErrMissing)
-			_, err = spool.Sum(s, [16]byte{1}, 2, []uint8{1}, words+1, streams, all)
+			bad = job
+			bad.Words++
+			_, _, err = spool.Sum(s, bad)
 			require.Error(t, err)
 		})
 	}

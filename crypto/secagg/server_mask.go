@@ -38,11 +38,20 @@ func (s *Server) acceptMask(from uint8, frames []Frame) error {
 	return nil
 }
 
-// Chunk accepts chunk index of a member's announced upload if its bytes have
-// the announced hash; the driver then spools it. After CloseMask every chunk is
-// refused (S32). A chunk that came before is accepted again. Errors wrap
-// ErrUpload; they blame nobody (S71).
+// Chunk is CheckChunk and Stored at once, for a driver that cannot fail to
+// spool a chunk.
 func (s *Server) Chunk(from uint8, index uint32, data []byte) error {
+	if err := s.CheckChunk(from, index, data); err != nil {
+		return err
+	}
+	return s.Stored(from, index)
+}
+
+// CheckChunk accepts chunk index of a member's announced upload if its bytes
+// have the announced hash; the driver then spools it and tells Stored. After
+// CloseMask every chunk is refused (S32). A chunk that came before is accepted
+// again. Errors wrap ErrUpload; they blame nobody (S71).
+func (s *Server) CheckChunk(from uint8, index uint32, data []byte) error {
 	u, ok := s.uploads[from]
 	if s.phase != PhaseMask || !ok || s.left.Has(from) {
 		return fmt.Errorf("%w: chunk of %d in phase %s, announced %t", ErrUpload, from, s.phase, ok)
@@ -53,6 +62,17 @@ func (s *Server) Chunk(from uint8, index uint32, data []byte) error {
 	if ChunkHash(index, data) != u.hashes[index] {
 		return fmt.Errorf("%w: chunk %d of %d is not the announced one", ErrUpload, index, from)
 	}
+	return nil
+}
+
+// Stored counts a chunk that CheckChunk has accepted and the driver has in its
+// spool, so that the member need not send it again (S54). ErrUpload when the
+// phase is over or there is no such chunk.
+func (s *Server) Stored(from uint8, index uint32) error {
+	u, ok := s.uploads[from]
+	if s.phase != PhaseMask || !ok || s.left.Has(from) || int64(index) >= int64(len(u.hashes)) {
+		return fmt.Errorf("%w: chunk %d of %d stored in phase %s, announced %t", ErrUpload, index, from, s.phase, ok)
+	}
 	if bit := byte(1) << (index % 8); u.have[index/8]&bit == 0 {
 		u.have[index/8] |= bit
 		u.count++
@@ -60,7 +80,7 @@ func (s *Server) Chunk(from uint8, index uint32, data []byte) error {
 	return nil
 }
 
-// Have returns which chunks of a member were accepted (chunk q is bit q mod 8
+// Have returns which chunks of a member are stored (chunk q is bit q mod 8
 // of byte q div 8) and whether that is all of them (S54). Before the member's
 // mask the bitmap is nil.
 func (s *Server) Have(from uint8) (bitmap []byte, whole bool) {

@@ -6,8 +6,6 @@ import (
 	"github.com/koinon-eu/koinon/coordinator/federationpb"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 
-	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/proto" // registers the codec that ours wraps
 	"google.golang.org/grpc/mem"
 )
 
@@ -29,21 +27,21 @@ type Traffic struct {
 
 // codec is the protobuf codec with a look at each message.
 type codec struct {
-	encoding.CodecV2
+	federationpb.Codec
 	sent, received func(Message) error
 }
 
 func newCodec(sent, received func(Message) error) codec {
-	return codec{CodecV2: encoding.GetCodecV2("proto"), sent: sent, received: received}
+	return codec{sent: sent, received: received}
 }
 
 // Marshal records the message before gRPC may send it; a message that cannot be recorded does not leave.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	out, err := c.CodecV2.Marshal(v)
+	out, err := c.Codec.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
-	raw := out.MaterializeToBuffer(mem.DefaultBufferPool())
+	raw := out.MaterializeToBuffer(federationpb.Buffers) // one piece already: nothing is copied
 	defer raw.Free()
 	m := describe(v)
 	m.Bytes = raw.ReadOnlyData()
@@ -55,9 +53,9 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	raw := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	raw := data.MaterializeToBuffer(federationpb.Buffers)
 	defer raw.Free()
-	if err := c.CodecV2.Unmarshal(data, v); err != nil {
+	if err := c.Codec.Unmarshal(mem.BufferSlice{raw}, v); err != nil {
 		return err
 	}
 	m := describe(v)

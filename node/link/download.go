@@ -2,13 +2,13 @@ package link
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator/federationpb"
-	"github.com/koinon-eu/koinon/crypto/ring"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 )
 
@@ -52,7 +52,7 @@ func (l *Link) Sum(ctx context.Context, run [16]byte, round uint32, words int, t
 		return Closed{}, wrap("sum", err)
 	}
 	var frames []*federationpb.Frame
-	data := make([]byte, 0, min(8*words, 1<<20))
+	var sum assembly
 	for {
 		m, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -65,21 +65,48 @@ func (l *Link) Sum(ctx context.Context, run [16]byte, round uint32, words int, t
 		if frames = append(frames, m.GetFrames()...); len(frames) > federationpb.MaxPacketFrames {
 			return Closed{}, fmt.Errorf("sum: transcript of more than %d frames", federationpb.MaxPacketFrames)
 		}
-		if data = append(data, m.GetData()...); len(data) > 8*words {
+		if !sum.add(m.GetData(), words) {
 			return Closed{}, fmt.Errorf("sum: more than %d words", words)
 		}
 	}
-	if len(data) != 8*words {
-		return Closed{}, fmt.Errorf("sum: %d bytes, want %d words", len(data), words)
+	if len(sum.words) != words || len(sum.rest) != 0 {
+		return Closed{}, fmt.Errorf("sum: %d bytes, want %d words", 8*len(sum.words)+len(sum.rest), words)
 	}
-	out := Closed{}
-	if out.Words, err = ring.FromLE(data); err != nil {
-		return Closed{}, fmt.Errorf("sum: %w", err)
-	}
+	out := Closed{Words: sum.words}
 	if out.Frames, err = federationpb.FramesFromPB(frames); err != nil {
 		return Closed{}, fmt.Errorf("sum: %w", err)
 	}
 	return out, nil
+}
+
+// assembly makes words of the pieces in which a vector arrives, so that it is in memory once and not also as bytes.
+type assembly struct {
+	words []uint64
+	rest  []byte // of a word that the next piece completes
+}
+
+// add appends a piece and reports whether that is still at most so many words. Room for all of them is made once
+// something has come.
+func (a *assembly) add(data []byte, words int) bool {
+	if n := len(a.rest) + len(data); n/8 > words-len(a.words) || n/8 == words-len(a.words) && n%8 != 0 {
+		return false
+	}
+	if a.words == nil && len(data) > 0 {
+		a.words = make([]uint64, 0, words)
+	}
+	if len(a.rest) > 0 {
+		take := min(8-len(a.rest), len(data))
+		a.rest, data = append(a.rest, data[:take]...), data[take:]
+		if len(a.rest) < 8 {
+			return true
+		}
+		a.words, a.rest = append(a.words, binary.LittleEndian.Uint64(a.rest)), nil
+	}
+	for ; len(data) >= 8; data = data[8:] {
+		a.words = append(a.words, binary.LittleEndian.Uint64(data))
+	}
+	a.rest = append(a.rest, data...)
+	return true
 }
 
 // Spot is one survivor's chunk with its inclusion path.

@@ -94,6 +94,9 @@ func New(cfg Config) (*Link, error) {
 	return l, nil
 }
 
+// downloadWindow is what a stream of the coordinator may send before it is read, which is what a sum waits in memory.
+const downloadWindow = 1 << 20
+
 func (l *Link) dialOptions(tlsConfig *tls.Config) []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(tlsConfig)),
@@ -101,6 +104,7 @@ func (l *Link) dialOptions(tlsConfig *tls.Config) []grpc.DialOption {
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(), // ours, so that each attempt is recorded
 		grpc.WithIdleTimeout(0),
+		grpc.WithInitialWindowSize(downloadWindow), grpc.WithInitialConnWindowSize(2 * downloadWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: l.cfg.MinBackoff, Multiplier: 1.6, Jitter: 0.3, MaxDelay: l.cfg.MaxBackoff},

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -9,15 +10,30 @@ import (
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator/federationpb"
+	"github.com/koinon-eu/koinon/crypto/secagg"
 )
 
-// Vector is a masked vector on its way: chunk i of Chunks, each at most 65,536 bytes (S53).
+// Vector is a masked vector on its way: chunk i of Chunks, each at most 65,536 bytes (S53). What Chunk returns need only
+// hold until it is called again, and one goroutine at a time calls it.
 type Vector struct {
 	Run    [16]byte
 	Round  uint32
 	K      uint32
 	Chunks int
 	Chunk  func(i int) []byte
+}
+
+// ChunksOf returns the Chunk of a Vector: each call encodes a part of the words, in the same buffer.
+func ChunksOf(words []uint64) func(i int) []byte {
+	const size = secagg.ChunkSize / 8
+	buffer := make([]byte, 8*min(size, len(words)))
+	return func(i int) []byte {
+		part := words[i*size : min((i+1)*size, len(words))]
+		for k, w := range part {
+			binary.LittleEndian.PutUint64(buffer[8*k:], w)
+		}
+		return buffer[:8*len(part)]
+	}
 }
 
 // refusals is how often the coordinator may refuse a vector before Upload believes it. The mask message that declares

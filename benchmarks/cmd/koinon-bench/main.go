@@ -11,7 +11,10 @@ var version = "dev"
 type grammar struct {
 	Run     runCommand     `cmd:"" help:"Run a whole federation on a table: each node alone, federated, pooled."`
 	Metrics metricsCommand `cmd:"" help:"Compute every figure of a report for a file of scores."`
+	Secagg  secaggCommand  `cmd:"" help:"Whole rounds of secure aggregation beside a plain sum: time, bytes, memory."`
 	Demo    demoCommand    `cmd:"" help:"A whole federation of five states on this machine, from enrolment to a signed model."`
+
+	SecaggCoordinator secaggCoordinatorCommand `cmd:"" hidden:"" help:"The coordinator of secagg --processes."`
 }
 
 const description = "Measures models: figures for anyone's scores, and whole federations on a table."

@@ -34,6 +34,7 @@ type output struct {
 }
 
 func main() {
+	service.Collect()
 	cli.Main("koinon-coordinator", version, &grammar{}, cli.Description(description))
 }
 

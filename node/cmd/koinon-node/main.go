@@ -48,6 +48,7 @@ type output struct {
 }
 
 func main() {
+	service.Collect()
 	cli.Main("koinon-node", version, &grammar{}, cli.Description(description))
 }
 

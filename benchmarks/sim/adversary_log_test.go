@@ -111,13 +111,11 @@ var attacks = []attack{
 	},
 	{
 		"split U2", func(c *crook) {
-			c.mu.Lock()
 			c.swallow = secagg.SetOf(1)
-			c.out[outOf{1, c.run, c.round + 1}] = true // the others do not wait for it
-			c.mu.Unlock()
 			c.alter = onType(secagg.TypeShare, func(to uint8, p []secagg.Frame) []secagg.Frame {
 				if to == 1 {
-					p = p[:len(p)-3] // as if PT had not shared
+					c.out[outOf{1, c.run, c.round}] = true // the server does not wait for its mask
+					p = p[:len(p)-3]                       // as if PT had not shared
 				}
 				return p
 			})

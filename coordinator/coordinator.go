@@ -14,7 +14,6 @@ import (
 	"github.com/koinon-eu/koinon/coordinator/journal"
 	"github.com/koinon-eu/koinon/coordinator/rpc"
 	"github.com/koinon-eu/koinon/crypto/identity"
-	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/deploy/service"
 	"github.com/koinon-eu/koinon/models/registry"
 )
@@ -42,8 +41,9 @@ type Coordinator struct {
 	mu      sync.Mutex
 	runs    map[[16]byte]*run
 	order   [][16]byte
-	locks   map[[32]byte]secagg.Set // by place τ (S33)
-	changed chan struct{}           // closed and replaced at each change, see Watch
+	locks   map[[32]byte]lock                      // by place τ (S33)
+	proofs  map[federation.Digest]map[uint8][]byte // by plan and member: evidence that a node accepts (S33)
+	changed chan struct{}                          // closed and replaced at each change, see Watch
 }
 
 // New rebuilds a coordinator from its journal, whose chain it verifies. Nothing runs before Serve.
@@ -52,7 +52,7 @@ func New(ctx context.Context, cfg Config) (*Coordinator, error) {
 		return nil, err
 	}
 	c := &Coordinator{
-		cfg: cfg, hub: rpc.NewHub(), runs: map[[16]byte]*run{}, locks: map[[32]byte]secagg.Set{},
+		cfg: cfg, hub: rpc.NewHub(), runs: map[[16]byte]*run{}, locks: map[[32]byte]lock{}, proofs: map[federation.Digest]map[uint8][]byte{},
 		wake: make(chan struct{}, 1), changed: make(chan struct{}), metrics: newFigures(cfg.Metrics),
 	}
 	c.id = federation.FederationID(cfg.Federation, identity.FingerprintOf(cfg.Authority.Root()))

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -478,6 +479,59 @@ func TestReleasedStepRepeatedWithoutTheGuilty(t *testing.T) {
 	for _, round := range r.Rounds[1:] {
 		require.Equal(t, secagg.SetOf(2, 3, 4, 5), round.Survivors, "%d: %s", round.Number, round.Outcome)
 	}
+}
+
+// S33, S35: a node that missed the second release of a step, without the guilty, still holds to the larger set of the
+// first. The evidence is sent along with every further repetition, so that it goes on with the others.
+func TestEvidenceGoesWithEveryRepetition(t *testing.T) {
+	w := newWorld(t, func(cfg *coordinator.Config) { cfg.FullCohort = 2 })
+	p := plan(t, "unmask: 100", "unmask: 10")
+	for _, name := range names {
+		w.enrol(name)
+	}
+	guilty, late := w.members["DE"], w.members["PT"]
+	guilty.also = func(sent []secagg.Frame) []secagg.Frame {
+		if sent[0].Type != secagg.TypeAgree {
+			return nil
+		}
+		body := append([]byte(nil), sent[0].Body...)
+		body[len(body)-1] ^= 1
+		return []secagg.Frame{guilty.forge(sent[0], body)}
+	}
+	var silent atomic.Int32
+	silent.Store(2)
+	w.members["PL"].before = func(mt secagg.Type) bool { return mt != secagg.TypeUnmask || silent.Load() < 2 }
+	late.before = func(mt secagg.Type) bool { return mt != secagg.TypeUnmask || silent.Load() < 1 }
+	body, err := p.Encode()
+	require.NoError(t, err)
+	_, err = w.admin("anna").SubmitPlan(t.Context(), &pb.SubmitPlanRequest{Plan: body})
+	require.NoError(t, err)
+	for _, name := range names {
+		w.members[name].approve(p)
+		w.members[name].connect()
+	}
+	aborted := func(n int) func(coordinator.Run) bool {
+		return func(r coordinator.Run) bool {
+			return len(r.Rounds) >= n && strings.HasPrefix(r.Rounds[n-1].Outcome, "aborted")
+		}
+	}
+	w.until(p, "the first round is aborted", aborted(1))
+	late.kill()
+	first := maps.Clone(late.locks)
+	require.Len(t, first, 1)
+	silent.Store(1)
+	late.connect()
+	w.until(p, "the second round is aborted", aborted(2))
+	late.kill()
+	require.NotEqual(t, first, late.locks)
+	late.locks = first // as if it had not seen the certificate
+	silent.Store(0)
+	late.connect()
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	at := slices.IndexFunc(r.Rounds, func(round coordinator.Round) bool { return round.Outcome == "closed" })
+	require.Equal(t, r.Rounds[0].Step, r.Rounds[at].Step)
+	require.Equal(t, secagg.SetOf(2, 3, 4, 5), r.Rounds[at].Survivors)
 }
 
 // S34: a second run of the plan repeats each step with the survivors of the first, the training rounds too, although

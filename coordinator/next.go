@@ -87,11 +87,15 @@ func (r *run) prepare(step schedule.Step) (o opening, reason string, err error) 
 	}
 	o.roster, o.barred = crowd.roster, crowd.cohort.Minus(crowd.able)
 	o.sum = r.plan.Plan.Sum(step, r.id, r.last+1, r.state, model)
-	if set, ok := r.c.lock(r.place(o.sum.Kind, o.sum.Step)); ok {
+	if lock, ok := r.c.lock(r.place(o.sum.Kind, o.sum.Step)); ok {
 		var guilty secagg.Set
-		guilty, o.proofs = r.excuses(set)
-		set = set.Minus(guilty)
+		guilty, o.proofs = r.excuses(lock.ever)
+		set := lock.survivors.Minus(guilty)
 		o.require = &set
+		if set.Len() < crowd.threshold {
+			return o, fmt.Sprintf("this step may have been released with members of whom too many are proven guilty: %d are left, %d needed, only a new plan can go on",
+				set.Len(), crowd.threshold), nil
+		}
 		if missing := set.Minus(crowd.ready); missing != (secagg.Set{}) {
 			return o, fmt.Sprintf("this step may have been released and needs the same survivors again (S35): waiting for %s%s",
 				strings.Join(crowd.roster.Names(missing), ", "), r.hopeless(missing)), nil
@@ -285,33 +289,43 @@ func (r *run) place(kind uint8, ordinal uint32) [32]byte {
 	return secagg.LockName(r.c.id, r.plan.Digest, kind, number)
 }
 
+// lock says with whom a place of a plan was, or may have been, released, in any run of it (S33, S35).
+type lock struct {
+	survivors secagg.Set // the newest ones, of whom all must be in the sum again
+	ever      secagg.Set // all who were, once: a node that missed a later release holds to the larger set
+}
+
 // setLock notes with which survivors a step of this run was, or may have been, released.
 func (r *run) setLock(kind uint8, ordinal uint32, survivors secagg.Set) {
 	name := r.place(kind, ordinal)
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()
-	r.c.locks[name] = survivors
+	r.c.locks[name] = lock{survivors: survivors, ever: r.c.locks[name].ever.Union(survivors)}
 }
 
-// lock returns the survivors with which a place of a plan was, or may have been, released, in any run of it (S33, S35).
-func (c *Coordinator) lock(name [32]byte) (secagg.Set, bool) {
+func (c *Coordinator) lock(name [32]byte) (lock, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	set, ok := c.locks[name]
-	return set, ok
+	l, ok := c.locks[name]
+	return l, ok
 }
 
 // prove notes evidence: its member takes no part in later rounds of the run (S72), and nodes accept that it is missing
-// from a step that was released with it (S33), unless the evidence is a false complaint or does not fit a frame.
+// from a step that was released with it, in any run of the plan (S33), unless the evidence is a false complaint or does
+// not fit a frame.
 func (r *run) prove(member uint8, proof []byte) {
 	r.exclude(member)
-	if r.proofs[member] != nil || len(proof) == 0 || len(proof) > secagg.MaxEvidence || proof[0] == secagg.BlameComplaint {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	proofs := r.c.proofs[r.plan.Digest]
+	if proofs[member] != nil || len(proof) == 0 || len(proof) > secagg.MaxEvidence || proof[0] == secagg.BlameComplaint {
 		return
 	}
-	if r.proofs == nil {
-		r.proofs = map[uint8][]byte{}
+	if proofs == nil {
+		proofs = map[uint8][]byte{}
+		r.c.proofs[r.plan.Digest] = proofs
 	}
-	r.proofs[member] = proof
+	proofs[member] = proof
 }
 
 // dispute notes that a member could not open a dealer's bundle. When more members than may be corrupt say so, one of
@@ -355,10 +369,12 @@ func (r *run) hopeless(missing secagg.Set) string {
 	return ", of whom some are excluded from this run: only a new plan can go on without them"
 }
 
-// excuses returns who of a released set is proven guilty, and the evidence, in the order of the members.
+// excuses returns who of a set is proven guilty, and the evidence, in the order of the members.
 func (r *run) excuses(set secagg.Set) (guilty secagg.Set, proofs [][]byte) {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
 	for _, m := range set.Members() {
-		if proof := r.proofs[m]; proof != nil {
+		if proof := r.c.proofs[r.plan.Digest][m]; proof != nil {
 			guilty, proofs = guilty.With(m), append(proofs, proof)
 		}
 	}

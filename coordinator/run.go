@@ -43,7 +43,6 @@ type run struct {
 	failures int                  // aborted rounds since the last closed one
 	why      string               // the newest abort's reason
 	excluded secagg.Set           // proven guilty (S72)
-	proofs   map[uint8][]byte     // evidence against them that a node accepts (S33)
 	disputes map[uint8]secagg.Set // by dealer: who could not open its bundles (S70)
 	machine  Schedule
 	state    [32]byte // S58

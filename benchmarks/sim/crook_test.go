@@ -58,6 +58,7 @@ type crook struct {
 	falsify  func(sum []uint64)                              // what is published as the sum
 	announce func(state, model *[32]byte)                    // what the result says
 	swap     bool                                            // serve another sum than the announced one
+	swallow  secagg.Set                                      // whose uploads are said to be whole whatever they are
 }
 
 // outOf says that a member has left a round of a run.

@@ -108,7 +108,7 @@ func (c *crook) Upload(stream pb.Federation_UploadServer) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	stored, whole := c.server.Have(i)
-	return stream.SendAndClose(&pb.UploadReply{Whole: whole, Stored: stored})
+	return stream.SendAndClose(&pb.UploadReply{Whole: whole || c.swallow.Has(i), Stored: stored})
 }
 
 func (c *crook) chunk(i uint8, chunk *pb.UploadChunk) error {
@@ -116,6 +116,9 @@ func (c *crook) chunk(i uint8, chunk *pb.UploadChunk) error {
 	defer c.mu.Unlock()
 	if chunk.Round != c.round {
 		return secagg.ErrStale
+	}
+	if c.swallow.Has(i) {
+		return nil
 	}
 	if err := c.server.Chunk(i, chunk.Index, chunk.Data); err != nil {
 		return err

@@ -43,6 +43,7 @@ type actor struct {
 	computing bool           // until the worker has the vector
 	outgoing  *secagg.Upload // masked vector whose mask message is not on its way yet
 	uploading bool           // until the coordinator has it whole
+	whole     bool           // the coordinator said that it has it whole
 	held      []link.Packet  // packets that came before the answer to the upload, survivors first
 	told      uint32         // the last round that this node has said to be out of
 	cached    answer         // this node's vector for the present step, so that a repeated round need not train again
@@ -218,7 +219,9 @@ func (a *actor) perform(ctx context.Context, out participant.Output) {
 		a.train(ctx)
 	}
 	if upload {
-		a.outgoing, a.uploading = out.Upload, true // sent when its mask message is on its way
+		// Sent when its mask message is on its way. One that was whole before is sent for a coordinator that lost it;
+		// whatever else comes need not wait for that.
+		a.outgoing, a.uploading = out.Upload, !a.whole
 	}
 	if out.Closed != nil {
 		a.closed(ctx, *out.Closed)
@@ -304,7 +307,7 @@ func (a *actor) settled() {
 		a.cancel = nil
 	}
 	a.attempt++
-	a.computing, a.outgoing, a.uploading = false, nil, false
+	a.computing, a.outgoing, a.uploading, a.whole = false, nil, false, false
 }
 
 // left ends the open batch because of err and says so: in full in the log, in a sentinel's words to the coordinator.

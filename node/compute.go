@@ -146,7 +146,7 @@ func (a *actor) upload(ctx context.Context, u *secagg.Upload) {
 	}
 	ctx, a.cancel = context.WithCancel(ctx)
 	attempt := a.attempt
-	v := link.Vector{Run: a.run.ID, Round: a.part.Round(), K: uint32(a.part.K()), Chunks: u.Chunks, Chunk: link.ChunksOf(u.Words)}
+	v := link.Vector{Run: a.run.ID, Round: a.part.Round(), K: uint32(a.part.K()), Chunks: u.Chunks, Chunk: link.ChunksOf(u.Words), Again: a.whole}
 	a.workers.Add(1)
 	go func() {
 		defer a.workers.Done()
@@ -155,6 +155,12 @@ func (a *actor) upload(ctx context.Context, u *secagg.Upload) {
 }
 
 func (a *actor) uploadDone(ctx context.Context, err error) {
+	if a.whole {
+		if err != nil { // then the survivors will tell whether this node is among them
+			a.log.Debug("masked vector not sent again", "round", a.part.Round(), "err", err)
+		}
+		return
+	}
 	a.uploading = false
 	if err != nil {
 		a.left(fmt.Errorf("%w: %w", secagg.ErrUpload, err))
@@ -164,6 +170,7 @@ func (a *actor) uploadDone(ctx context.Context, err error) {
 		a.left(err)
 		return
 	}
+	a.whole = true
 	held := a.held
 	a.held = nil
 	for _, p := range held {

@@ -76,13 +76,19 @@ func (a *actor) checked(ctx context.Context, c secagg.Closed, sum []uint64) (boo
 func (a *actor) fetch(ctx context.Context, round uint32, words int, transcript bool) (link.Closed, error) {
 	for try := 1; ; try++ {
 		closed, err := a.n.link.Sum(ctx, a.run.ID, round, words, transcript)
-		if err == nil || try == fetchTries || ctx.Err() != nil {
+		if err == nil || try == fetchTries || !pause(ctx, try) {
 			return closed, err
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Duration(try) * 200 * time.Millisecond):
-		}
+	}
+}
+
+// pause waits before the next try, longer each time; false: there is nobody left to wait for.
+func pause(ctx context.Context, try int) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(time.Duration(try) * 200 * time.Millisecond):
+		return true
 	}
 }
 

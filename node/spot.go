@@ -25,7 +25,7 @@ func SpotCheck(ctx context.Context, l *link.Link, run RunID, c secagg.Closed, su
 	}
 	whole := secagg.Upload{Words: sum}
 	for _, q := range chunks {
-		spots, err := l.Spot(ctx, run, c.Round, q, c.Survivors.Len())
+		list, err := spots(ctx, l, run, c, q)
 		if remote := (*link.RemoteError)(nil); errors.As(err, &remote) && (remote.NotFound || remote.Unserved) {
 			return fmt.Errorf("%w: %w", errNotServed, err)
 		}
@@ -33,7 +33,7 @@ func SpotCheck(ctx context.Context, l *link.Link, run RunID, c secagg.Closed, su
 			return err
 		}
 		uploads := map[uint8]secagg.Proof{}
-		for _, s := range spots {
+		for _, s := range list {
 			uploads[s.Member] = secagg.Proof{Data: s.Data, Path: s.Path}
 		}
 		own := secagg.Proof{Data: whole.Chunk(int(q)), Path: secagg.MerklePath(hashes, int(q))}
@@ -42,6 +42,17 @@ func SpotCheck(ctx context.Context, l *link.Link, run RunID, c secagg.Closed, su
 		}
 	}
 	return nil
+}
+
+// spots fetches one chunk of every upload. A connection that broke is no reason to leave the batch: it asks again.
+func spots(ctx context.Context, l *link.Link, run RunID, c secagg.Closed, q uint32) ([]link.Spot, error) {
+	for try := 1; ; try++ {
+		list, err := l.Spot(ctx, run, c.Round, q, c.Survivors.Len())
+		remote := (*link.RemoteError)(nil)
+		if !errors.As(err, &remote) || !remote.Unreachable || try == fetchTries || !pause(ctx, try) {
+			return list, err
+		}
+	}
 }
 
 // choose draws max(1, min(n, most)) of n chunk indexes without replacement, from the operating system's randomness.

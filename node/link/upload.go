@@ -21,6 +21,7 @@ type Vector struct {
 	K      uint32
 	Chunks int
 	Chunk  func(i int) []byte
+	Again  bool // it was sent before: ask first what is stored
 }
 
 // ChunksOf returns the Chunk of a Vector: each call encodes a part of the words, in the same buffer.
@@ -49,7 +50,7 @@ const refusalShare = 20
 func (l *Link) Upload(ctx context.Context, v Vector) error {
 	lost, refused := 0, 0
 	for attempt := 0; ; attempt++ {
-		whole, err := l.uploadRest(ctx, v, attempt > 0)
+		whole, err := l.uploadRest(ctx, v, v.Again || attempt > 0)
 		if err == nil && whole {
 			return nil
 		}
@@ -76,7 +77,7 @@ func (l *Link) Upload(ctx context.Context, v Vector) error {
 	}
 }
 
-// uploadRest sends every chunk that the coordinator lacks; the first attempt of a vector need not ask.
+// uploadRest sends every chunk that the coordinator lacks; the first attempt of a new vector need not ask.
 func (l *Link) uploadRest(ctx context.Context, v Vector, resume bool) (whole bool, err error) {
 	var stored []byte
 	if resume {

@@ -163,6 +163,11 @@ func (c *simCoordinator) chunk(se *simSession, number, q uint32, data []byte) {
 	}
 	c.chunks[from][q] = slices.Clone(data)
 	c.do(out)
+	if out, err = c.round.Step(round.Stored{From: from, Index: q}); err != nil {
+		c.s.violated("stored chunk %d of member %d: %v", q, from, err)
+		return
+	}
+	c.do(out)
 	if out.Complete {
 		c.net.carry([2]uint8{1, from}, from, func() { se.node.uploaded(se, number) })
 		c.step(round.Whole{From: from})

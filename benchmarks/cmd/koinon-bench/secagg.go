@@ -11,11 +11,11 @@ import (
 )
 
 type secaggCommand struct {
-	Nodes     int    `default:"10" placeholder:"N" help:"Nodes of the cohort, 3 to 64."`
-	Params    int    `default:"1000000" placeholder:"P" help:"Parameters of each vector."`
-	Dropouts  int    `default:"0" placeholder:"D" help:"Nodes that leave in Mask with one chunk of their upload missing."`
+	Nodes     int    `default:"10" help:"Nodes of the cohort, 3 to 64."`
+	Params    int    `default:"1000000" help:"Parameters of each vector."`
+	Dropouts  int    `default:"0" help:"Nodes that leave in Mask with one chunk of their upload missing."`
 	Bits      int    `default:"24" enum:"15,24" help:"Bits of an encoded parameter: 24 (two in a word) or 15 (three)."`
-	Rounds    int    `default:"3" placeholder:"R" help:"Rounds of each kind; the fastest is shown."`
+	Rounds    int    `default:"3" help:"Rounds of each kind; the fastest is shown."`
 	Processes bool   `help:"Give the coordinator a process of its own, to measure it apart from the nodes."`
 	NoFsync   bool   `help:"Force nothing to the disk: what a round costs apart from this machine's disk."`
 	Dir       string `type:"existingdir" placeholder:"DIR" help:"For spool and journal; the system's folder for temporary files by default."`

@@ -38,10 +38,13 @@ func testFiles(t *testing.T) string {
 	return all.String()
 }
 
-// TestProtocolNamesTests: every test that protocol.md names exists.
+// TestProtocolNamesTests: every test that protocol.md and protocol-v2.md name exists.
 func TestProtocolNamesTests(t *testing.T) {
 	text, err := os.ReadFile("protocol.md")
 	require.NoError(t, err)
+	v2, err := os.ReadFile("protocol-v2.md")
+	require.NoError(t, err)
+	text = append(text, v2...)
 	made := map[string]bool{}
 	for _, m := range madeTest.FindAllStringSubmatch(testFiles(t), -1) {
 		made[m[1]] = true
@@ -49,7 +52,7 @@ func TestProtocolNamesTests(t *testing.T) {
 	named := namedTest.FindAllString(string(text), -1)
 	require.Greater(t, len(named), 50)
 	for _, name := range named {
-		require.True(t, made[name], "protocol.md names %s, which does not exist", name)
+		require.True(t, made[name], "the protocol names %s, which does not exist", name)
 	}
 }
 

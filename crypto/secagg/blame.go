@@ -3,8 +3,6 @@ package secagg
 import (
 	"fmt"
 	"slices"
-
-	"github.com/koinon-eu/koinon/crypto/shamir"
 )
 
 // Kinds of evidence (S68). The two about sums and models are made and judged
@@ -103,6 +101,9 @@ func readProof(r Roster, e []byte) (p proof, err error) {
 		return p, err
 	}
 	p.v.dspec = p.v.spec.Digest()
+	if err = checkSums(p.v.spec); err != nil {
+		return p, err
+	}
 	return p, checkCohort(r, p.v.spec.Cohort)
 }
 
@@ -193,7 +194,7 @@ func (p *proof) bundle() (kind, member uint8, err error) {
 	}
 	if b, err := parseBundle(fb.Body); err == nil {
 		if plain, err := openBundle(b.ct, c.key); err == nil {
-			if _, reason := checkBundle(plain, r, p.v.h1, 1, p.v.u1, d, fc.Sender); reason != 0 {
+			if _, reason := checkBundle(plain, r, p.v.h1, int(p.v.spec.Sums), p.v.u1, d, fc.Sender); reason != 0 {
 				return BlameBundle, d, nil
 			}
 		}
@@ -202,8 +203,8 @@ func (p *proof) bundle() (kind, member uint8, err error) {
 }
 
 // share judges kind 2. The h3 in the holder's message covers every share
-// message, so a dealer who signs a second one cannot turn an honest share into
-// a wrong one.
+// message, and the sum with U2_k and prev, so a dealer who signs a second one
+// cannot turn an honest share into a wrong one.
 func (p *proof) share() (member uint8, err error) {
 	sum, err := p.one(TypeSum)
 	if err != nil {
@@ -218,7 +219,9 @@ func (p *proof) share() (member uint8, err error) {
 	if err := p.v.readShares(p.r, p.all(TypeShare)); err != nil {
 		return 0, err
 	}
-	p.v.g = transcript(p.v.h2, 1, p.v.u2, p.v.dsum, p.v.sum.Prev)
+	if err := p.v.beginPublic(); err != nil {
+		return 0, err
+	}
 	masks := p.all(TypeMask)
 	u3, err := members(masks, TypeMask)
 	if err != nil {
@@ -239,11 +242,11 @@ func (p *proof) share() (member uint8, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if len(p.frames) != 0 || m.h3 != p.v.h3 || r.other != holder {
+	if len(p.frames) != 0 || m.k != p.v.sum.K || m.h3 != p.v.h3 || r.other != holder {
 		return 0, p.nothing()
 	}
 	for _, it := range m.items {
-		if it.secret.dealer() == fr.Sender && !checkShare(it, p.v.h1, 1, p.v.u1, holder, r.shareRoot) {
+		if it.secret.dealer() == fr.Sender && !p.v.checkShare(it, m.k, holder, r.shareRoot) {
 			return holder, nil
 		}
 	}
@@ -259,97 +262,7 @@ func (p *proof) unmask() (uint8, unmask, error) {
 		return 0, unmask{}, err
 	}
 	m, err := parseUnmask(f.Body)
-	if err == nil && m.k != 1 {
-		err = p.nothing()
-	}
 	return f.Sender, m, err
-}
-
-// dealing judges kind 3: shares the dealer itself committed to do not lie on
-// one polynomial that gives the committed seed.
-func (p *proof) dealing() (member uint8, err error) {
-	if err := p.v.readAdverts(p.r, p.all(TypeAdvert)); err != nil {
-		return 0, err
-	}
-	s, d, err := p.dealer()
-	if err != nil {
-		return 0, err
-	}
-	rows := map[uint8]row{}
-	for _, f := range p.all(TypeRow) {
-		r, err := p.row(f, d, s.rowRoot)
-		if err != nil {
-			return 0, err
-		}
-		rows[r.other] = r
-	}
-	given := map[secretID]*points{}
-	last := uint8(0)
-	for len(p.frames) > 0 {
-		holder, m, err := p.unmask()
-		if err != nil {
-			return 0, err
-		}
-		if holder <= last {
-			return 0, p.nothing()
-		}
-		last = holder
-		for _, it := range m.items {
-			if it.secret.dealer() == d && checkShare(it, p.v.h1, 1, p.v.u1, holder, rows[holder].shareRoot) {
-				given[it.secret] = given[it.secret].with(holder, it.share)
-			}
-		}
-	}
-	for _, id := range dealt(d, p.v.u1) {
-		root := s.selfRoot
-		if id.kind == kindPair {
-			root = rows[id.other()].pairRoot
-			if _, ok := rows[id.other()]; !ok {
-				continue
-			}
-		}
-		if g := given[id]; g != nil && g.wrong(id, p.v, root) {
-			return d, nil
-		}
-	}
-	return 0, p.nothing()
-}
-
-// points are shares of one seed with their holders.
-type points struct {
-	holders []uint8
-	shares  [][]byte
-}
-
-func (g *points) with(holder uint8, share [32]byte) *points {
-	if g == nil {
-		g = &points{}
-	}
-	g.holders, g.shares = append(g.holders, holder), append(g.shares, share[:])
-	return g
-}
-
-// wrong reports whether t or more shares do not give the committed seed, or one
-// more is off their polynomial. With one sum a batch the root is the leaf.
-func (g *points) wrong(id secretID, v transcriptView, root [32]byte) bool {
-	t := Threshold(v.spec.Cohort.Len())
-	if len(g.holders) < t {
-		return false
-	}
-	seed, err := shamir.Combine(g.shares[:t], g.holders[:t])
-	if err != nil {
-		return false
-	}
-	if id.leaf(v.h1, 1, [32]byte(seed)) != root {
-		return true
-	}
-	for i := t; i < len(g.holders); i++ {
-		y, err := shamir.Interpolate(g.shares[:t], g.holders[:t], g.holders[i])
-		if err == nil && !slices.Equal(y, g.shares[i]) {
-			return true
-		}
-	}
-	return false
 }
 
 // provable reports whether two different bodies of a type are evidence: those
@@ -364,7 +277,7 @@ func (p *proof) equivocation() (member uint8, err error) {
 		return 0, p.nothing()
 	}
 	a, b := p.frames[0], p.frames[1]
-	if a.Type != b.Type || a.Sender != b.Sender || !provable(a.Type) || string(a.Body) == string(b.Body) || sumNumber(a) != sumNumber(b) {
+	if a.Type != b.Type || a.Sender != b.Sender || !provable(a.Type) || string(a.Body) == string(b.Body) || !sameSum(a, b) {
 		return 0, p.nothing()
 	}
 	for _, f := range p.frames {
@@ -375,17 +288,9 @@ func (p *proof) equivocation() (member uint8, err error) {
 	return a.Sender, nil
 }
 
-// sumNumber returns the bytes of k in a body, "" where a message has none.
-func sumNumber(f Frame) string {
-	at := 0
-	switch f.Type {
-	case TypeAdvert, TypeShare:
-		return ""
-	case TypeSum:
-		at = 20
-	}
-	if len(f.Body) < at+2 {
-		return "short"
-	}
-	return string(f.Body[at : at+2])
+// sameSum reports whether two messages of one type are for the same sum.
+func sameSum(a, b Frame) bool {
+	k, ok := sumNumber(a)
+	l, okToo := sumNumber(b)
+	return ok && okToo && k == l
 }

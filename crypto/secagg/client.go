@@ -45,13 +45,20 @@ type ClientConfig struct {
 	Expect Sum
 	Number uint32 // of Expect among the plan's steps of its kind, from 1: its place (S33)
 	Rows   uint32 // own rows; fewer than min_rows is ErrNoData (S44)
-	Follow bool   // train on the announced model without having checked it (S62)
+	// MaxSums is the most sums of a batch this member takes, from the plan; 0
+	// means 1. More in a spec is ErrPolicy.
+	MaxSums uint16
+	Follow  bool // train on the announced model without having checked it (S62)
 	// Lock returns the survivors this node released for the place τ before, in
 	// this run or another one of the plan (S33). Nil means none ever.
 	Lock func(name [32]byte) (Set, bool)
-	Sign Signer
-	Seal Seal
-	Rho  [32]byte // fresh from the operating system for every batch (S13)
+	// Require returns the only survivors with which this member releases a sum,
+	// such as the cohort of a tree; false means any that S7 allows. Nil means
+	// false for every sum. Others are ErrSurvivors.
+	Require func(sum Sum) (Set, bool)
+	Sign    Signer
+	Seal    Seal
+	Rho     [32]byte // fresh from the operating system for every batch (S13)
 }
 
 // String hides Rho.
@@ -97,4 +104,7 @@ type ClientOutput struct {
 	Want   bool    // compute the vector for the sum and call Vector
 	Upload *Upload // send after Send
 	Closed *Closed
+	// Ended tells that the coordinator ended this sum but not the batch: call
+	// Expect for the next sum, which asks for the same step again.
+	Ended *AbortError
 }

@@ -63,10 +63,14 @@ func openView(r Roster, spec, sum Frame) (v transcriptView, err error) {
 }
 
 func (c *Client) checkSpec(s Spec) error {
-	return checkPins(s, pins{
+	err := checkPins(s, pins{
 		federation: c.cfg.Federation, roster: c.cfg.RosterDigest, plan: c.cfg.Plan,
 		run: c.cfg.Run, cohort: c.cfg.Cohort,
 	})
+	if err == nil && s.Sums > c.cfg.MaxSums {
+		err = fmt.Errorf("%w: batch of %d sums, the plan allows %d", ErrPolicy, s.Sums, c.cfg.MaxSums)
+	}
+	return err
 }
 
 // pins are the values of a spec that every member knows by itself.
@@ -88,20 +92,24 @@ func checkPins(s Spec, p pins) error {
 		return fmt.Errorf("%w: cohort %v, the plan has %v", ErrPlan, s.Cohort, p.cohort)
 	case int(s.N) != n || int(s.T) != Threshold(n):
 		return fmt.Errorf("%w: %d of %d, the plan means %d of %d", ErrThreshold, s.T, s.N, Threshold(n), n)
-	case s.Sums != 1:
-		return fmt.Errorf("%w: batch of %d sums", ErrPolicy, s.Sums)
 	}
-	return nil
+	return checkSums(s)
 }
 
-// checkStep compares the sum with the step derived from the plan (S73) and with
-// the spec that announced it.
+// checkStep compares the first sum of a batch with the spec that announced it
+// and with the step derived from the plan (S73).
 func checkStep(v transcriptView, expect Sum, follow bool) error {
 	s := v.sum
 	if s.Digest() != v.spec.First || s.Run != v.spec.Run || s.Round != v.spec.Round || s.K != 1 || s.Members != (Set{}) || s.Prev != ([32]byte{}) {
 		return fmt.Errorf("%w: sum is not the first one of this spec", ErrTranscript)
 	}
-	if err := s.Validate(int(v.spec.N)); err != nil {
+	return matchStep(s, int(v.spec.N), expect, follow)
+}
+
+// matchStep compares a sum with the step derived from the plan (S73). With
+// follow, state and model are taken as announced.
+func matchStep(s Sum, n int, expect Sum, follow bool) error {
+	if err := s.Validate(n); err != nil {
 		return err
 	}
 	expect.Run, expect.Round, expect.K, expect.Members, expect.Prev = s.Run, s.Round, s.K, s.Members, s.Prev

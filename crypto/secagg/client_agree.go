@@ -3,7 +3,7 @@ package secagg
 import "fmt"
 
 // agree is Masked → Agreed: survivors and their masks come in, one `agree`
-// goes out for this batch (§6).
+// goes out for this sum (§6).
 func (c *Client) agree(frames []Frame) (ClientOutput, error) {
 	if !c.uploaded {
 		return ClientOutput{}, fmt.Errorf("%w: survivors before the upload was whole", ErrUpload)
@@ -21,13 +21,16 @@ func (c *Client) agree(frames []Frame) (ClientOutput, error) {
 	if need := max(c.t, c.minSurvivors); c.u3.Len() < need {
 		return ClientOutput{}, fmt.Errorf("%w: %d survivors, %d needed", ErrTooFew, c.u3.Len(), need)
 	}
+	if err := c.checkRequired(); err != nil {
+		return ClientOutput{}, err
+	}
 	if err := c.checkEvidence(m, proofs); err != nil {
 		return ClientOutput{}, err
 	}
 	if err := c.checkLock(); err != nil {
 		return ClientOutput{}, err
 	}
-	f, err := c.sign(TypeAgree, agree{k: 1, g: c.g, h3: c.h3}.body())
+	f, err := c.sign(TypeAgree, agree{k: c.sum.K, g: c.g, h3: c.h3}.body())
 	if err != nil {
 		return ClientOutput{}, err
 	}
@@ -51,8 +54,8 @@ func (v *transcriptView) readSurvivors(r Roster, frames []Frame) (m survivors, m
 			break
 		}
 	}
-	if m.k != 1 {
-		return m, nil, nil, fmt.Errorf("%w: survivors of sum %d", ErrTranscript, m.k)
+	if m.k != v.sum.K {
+		return m, nil, nil, fmt.Errorf("%w: survivors of sum %d in sum %d", ErrTranscript, m.k, v.sum.K)
 	}
 	if set, err := members(masks, TypeMask); err != nil {
 		return m, nil, nil, err
@@ -66,8 +69,8 @@ func (v *transcriptView) readSurvivors(r Roster, frames []Frame) (m survivors, m
 }
 
 func (v *transcriptView) readMasks(r Roster, frames []Frame, u3 Set) error {
-	if !u3.SubsetOf(v.u2) {
-		return fmt.Errorf("%w: %v did not share", ErrSurvivors, u3.Minus(v.u2))
+	if !u3.SubsetOf(v.eligible) {
+		return fmt.Errorf("%w: %v are not eligible", ErrSurvivors, u3.Minus(v.eligible))
 	}
 	roots := map[uint8][32]byte{}
 	byMember := map[uint8]Frame{}
@@ -79,7 +82,7 @@ func (v *transcriptView) readMasks(r Roster, frames []Frame, u3 Set) error {
 		if err != nil {
 			return err
 		}
-		if m.k != 1 || m.g != v.g || int64(m.words) != int64(v.sum.Layout().Words()) {
+		if m.k != v.sum.K || m.g != v.g || int64(m.words) != int64(v.sum.Layout().Words()) {
 			return fmt.Errorf("%w: mask of %d has another transcript or length", ErrTranscript, f.Sender)
 		}
 		roots[f.Sender], byMember[f.Sender] = m.root, f
@@ -101,6 +104,18 @@ func (c *Client) checkEvidence(m survivors, proofs []Frame) error {
 		}
 	}
 	c.excused = c.guilty(proofs)
+	return nil
+}
+
+// checkRequired holds a sum to the survivors this member wants for it, if it
+// wants any in particular (S38).
+func (c *Client) checkRequired() error {
+	if c.cfg.Require == nil {
+		return nil
+	}
+	if set, ok := c.cfg.Require(c.sum); ok && set != c.u3 {
+		return fmt.Errorf("%w: %v, this member releases the sum for %v alone", ErrSurvivors, c.u3, set)
+	}
 	return nil
 }
 

@@ -15,11 +15,12 @@ const (
 	stateMasked
 	stateAgreed
 	stateReleased
+	stateWaiting
 	stateClosed
 	stateLeft
 )
 
-var clientStates = [...]string{"idle", "advertised", "shared", "ready", "masked", "agreed", "released", "closed", "left"}
+var clientStates = [...]string{"idle", "advertised", "shared", "ready", "masked", "agreed", "released", "waiting", "closed", "left"}
 
 // Client is one member in one batch (§6). It is not safe for concurrent use.
 type Client struct {
@@ -31,22 +32,22 @@ type Client struct {
 
 	transcriptView // public: all that this member has seen and checked
 
-	// Secrets, wiped on leaving and closing.
+	// Secrets, those of a sum wiped when it ends, all on leaving and closing.
 	sk       hpke.PrivateKey
-	seeds    map[secretID]*secret
+	seeds    map[secretID]*secrets
 	shares   map[uint8][][32]byte // dealer → own shares in the order of S20
-	rounding *secret
+	rounding *secrets
 
-	own      map[Type]Frame // own signed frames
-	answered map[Type]answer
+	trees    map[uint8]merkleTree // dealer → commitments to shares
+	own      map[Type]Frame       // own signed frames of the set-up and this sum
+	answered map[packetID]answer
 	upload   *Upload
 	uploaded bool
-}
 
-// answer is a packet of the coordinator and what it got (S30).
-type answer struct {
-	frames []Frame
-	send   []Frame
+	// Between two sums.
+	last     uint16 // the sum that is over
+	next     Set    // U2_{k+1} (S38)
+	expected bool
 }
 
 // transcriptView is the public record of a batch up to h3; members, the
@@ -59,9 +60,18 @@ type transcriptView struct {
 	u1, u2, u3 Set
 	h1, h2     [32]byte
 	g, h3      [32]byte
+	eligible   Set      // U2_k
+	prev       [32]byte // h3 of the last closed sum of the batch
 	adverts    map[uint8]advert
 	dealers    map[uint8]share
 	roots      map[uint8][32]byte // of the uploads of u3
+}
+
+// begin fixes who may be in the sum that the view names, and with it g_k (S23).
+func (v *transcriptView) begin(eligible Set) {
+	v.eligible = eligible
+	v.g = transcript(v.h2, v.sum.K, eligible, v.dsum, v.sum.Prev)
+	v.u3, v.h3, v.roots = Set{}, [32]byte{}, nil
 }
 
 // NewClient starts a member's batch in state idle. Errors are those of a
@@ -72,6 +82,9 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	}
 	if cfg.MinSurvivors == 0 {
 		cfg.MinSurvivors = 3
+	}
+	if cfg.MaxSums == 0 {
+		cfg.MaxSums = 1
 	}
 	n := cfg.Cohort.Len()
 	if err := checkCohort(cfg.Roster, cfg.Cohort); err != nil {
@@ -91,7 +104,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	}
 	return &Client{
 		cfg: cfg, t: Threshold(n), minSurvivors: cfg.MinSurvivors,
-		own: map[Type]Frame{}, answered: map[Type]answer{},
+		own: map[Type]Frame{}, answered: map[packetID]answer{},
 	}, nil
 }
 
@@ -118,7 +131,7 @@ func (c *Client) String() string {
 func (c *Client) GoString() string { return c.String() }
 
 // State returns the state's name: idle, advertised, shared, ready, masked,
-// agreed, released, closed or left (§6).
+// agreed, released, waiting for the next sum, closed or left (§6).
 func (c *Client) State() string { return clientStates[c.state] }
 
 // Spec returns the accepted spec, once there is one.
@@ -146,14 +159,14 @@ func (c *Client) wipe() {
 	if c.rounding != nil {
 		c.rounding.wipe()
 	}
-	c.seeds, c.shares, c.upload = nil, nil, nil
+	c.seeds, c.shares, c.trees, c.upload = nil, nil, nil, nil
 }
 
 // Receive takes one packet of the coordinator. An exact duplicate of one
-// already answered gets the same frames again and changes nothing; another one
-// of the same kind is ErrEquivocation (S30). After an error the client has left
-// and its secrets are wiped; frames returned with an error (a complaint or a
-// dispute) are still to be sent.
+// already answered gets the same frames again and changes nothing, after its sum
+// is over no frames; another one of the same kind and sum is ErrEquivocation
+// (S30). After an error the client has left and its secrets are wiped; frames
+// returned with an error (a complaint or a dispute) are still to be sent.
 func (c *Client) Receive(frames []Frame) (ClientOutput, error) {
 	if c.state == stateLeft {
 		return ClientOutput{}, ErrLeft
@@ -166,12 +179,9 @@ func (c *Client) Receive(frames []Frame) (ClientOutput, error) {
 			return c.fail(ClientOutput{}, err)
 		}
 	}
-	first := frames[0].Type
-	if first == TypeAbort {
-		return c.fail(ClientOutput{}, c.aborted(frames))
-	}
-	if a, ok := c.answered[first]; ok {
-		if equalPackets(a.frames, frames) {
+	first, id := frames[0].Type, packetOf(frames)
+	if a, ok := c.answered[id]; ok {
+		if a.is(frames) || a.over && first == TypeCertificate {
 			return c.again(first, a), nil
 		}
 		if first != TypeCertificate { // a later one may have more signatures
@@ -182,19 +192,23 @@ func (c *Client) Receive(frames []Frame) (ClientOutput, error) {
 	if err != nil {
 		return c.fail(out, err)
 	}
-	c.answered[first] = answer{frames: frames, send: out.Send}
+	c.answered[id] = c.answer(id, frames, out.Send)
 	return out, nil
 }
 
 // step hands a packet to the phase it belongs to, if it is that phase's turn.
 func (c *Client) step(first Type, frames []Frame) (ClientOutput, error) {
 	switch {
+	case first == TypeAbort:
+		return c.abort(frames)
 	case first == TypeSpec && c.state == stateIdle:
 		return c.advertise(frames)
 	case first == TypeAdvert && c.state == stateAdvertised:
 		return c.share(frames)
 	case first == TypeShare && c.state == stateShared:
 		return c.prepare(frames)
+	case first == TypeSum && c.state == stateWaiting:
+		return c.proceed(frames)
 	case first == TypeSurvivors && c.state == stateMasked:
 		return c.agree(frames)
 	case first == TypeCertificate && (c.state == stateAgreed || c.state == stateReleased):
@@ -205,38 +219,9 @@ func (c *Client) step(first Type, frames []Frame) (ClientOutput, error) {
 	return ClientOutput{}, fmt.Errorf("%w: %s in state %s", ErrTranscript, first, c.State())
 }
 
-// again answers a duplicate (S30). A repeated share packet asks a member that
-// has masked for its upload, as after a restart of the coordinator (S65).
-func (c *Client) again(first Type, a answer) ClientOutput {
-	out := ClientOutput{Send: a.send}
-	if first == TypeShare {
-		switch c.state {
-		case stateReady:
-			out.Want = true
-		case stateMasked:
-			out.Send, out.Upload = c.maskFrames(), c.upload
-		}
-	}
-	return out
-}
-
 func (c *Client) fail(out ClientOutput, err error) (ClientOutput, error) {
 	c.Leave()
 	return ClientOutput{Send: out.Send}, fmt.Errorf("member %d: %w", c.cfg.Self, err)
-}
-
-func (c *Client) aborted(frames []Frame) error {
-	if c.state == stateIdle || len(frames) != 1 {
-		return fmt.Errorf("%w: abort", ErrTranscript)
-	}
-	if err := c.cfg.Roster.verify(frames[0], c.dspec); err != nil {
-		return err
-	}
-	m, err := parseAbort(frames[0].Body)
-	if err != nil {
-		return err
-	}
-	return &AbortError{Reason: m.reason, Evidence: m.evidence}
 }
 
 // sign makes and keeps an own frame.
@@ -246,18 +231,6 @@ func (c *Client) sign(t Type, body []byte) (Frame, error) {
 		c.own[t] = f
 	}
 	return f, err
-}
-
-func equalPackets(a, b []Frame) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !a[i].equal(b[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 // members returns the senders of frames that must all be of one type, from

@@ -2,7 +2,7 @@ package secagg
 
 import "fmt"
 
-// finish is Released → closed: the coordinator's result with every opened seed
+// finish is Released → waiting, or closed after the last sum of the batch: the coordinator's result with every opened seed
 // proven to be the committed one (§6). State and model stay the driver's to
 // recompute.
 func (c *Client) finish(frames []Frame) (ClientOutput, error) {
@@ -11,8 +11,7 @@ func (c *Client) finish(frames []Frame) (ClientOutput, error) {
 		return ClientOutput{}, err
 	}
 	closed.Sigma = c.sigma()
-	c.wipe()
-	c.state = stateClosed
+	c.end(c.sum.K, c.u3, c.h3)
 	return ClientOutput{Closed: closed}, nil
 }
 
@@ -29,7 +28,7 @@ func (v *transcriptView) readResult(r Roster, frames []Frame) (*Closed, error) {
 		return nil, err
 	}
 	words := v.sum.Layout().Words()
-	if m.k != 1 || m.h3 != v.h3 || int64(m.words) != int64(words) {
+	if m.k != v.sum.K || m.h3 != v.h3 || int64(m.words) != int64(words) {
 		return nil, fmt.Errorf("%w: it is for other survivors or another length", ErrResult)
 	}
 	o, err := parseOpenings(frames[1].Body)
@@ -50,7 +49,7 @@ func (v *transcriptView) readResult(r Roster, frames []Frame) (*Closed, error) {
 
 // checkOpenings wants exactly the seeds of S31, each the committed one.
 func (v *transcriptView) checkOpenings(list []opening) error {
-	ids := opened(v.u2, v.u3)
+	ids := opened(v.eligible, v.u3)
 	if len(ids) != len(list) {
 		return fmt.Errorf("%w: %d openings instead of %d", ErrResult, len(list), len(ids))
 	}
@@ -58,7 +57,7 @@ func (v *transcriptView) checkOpenings(list []opening) error {
 		if o.secret != ids[i] {
 			return fmt.Errorf("%w: opening of %d and %d", ErrResult, o.secret.a, o.secret.b)
 		}
-		if err := checkOpening(o, v.h1, 1, v.u1, v.dealers); err != nil {
+		if err := v.checkOpening(o); err != nil {
 			return err
 		}
 	}

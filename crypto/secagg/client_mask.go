@@ -38,8 +38,11 @@ func (c *Client) prepare(frames []Frame) (ClientOutput, error) {
 			return out, err
 		}
 	}
-	c.g = transcript(c.h2, 1, c.u2, c.dsum, c.sum.Prev)
-	c.rounding = newSecret(derive(c.cfg.Rho, c.h1, "round", u16(1)...))
+	c.begin(c.u2)
+	c.rounding = newSecrets(int(c.spec.Sums))
+	for k := uint16(1); k <= c.spec.Sums; k++ {
+		*c.rounding.at(k) = derive(c.cfg.Rho, c.h1, "round", u16(k)...)
+	}
 	c.sk = nil
 	clear(c.cfg.Rho[:])
 	c.state = stateReady
@@ -119,7 +122,7 @@ func (c *Client) openPack(p pack) (ClientOutput, error) {
 	}
 	defer clear(plain)
 	defer clear(key[:])
-	got, reason := checkBundle(plain, r, c.h1, 1, c.u1, dealer, self)
+	got, reason := checkBundle(plain, r, c.h1, int(c.spec.Sums), c.u1, dealer, self)
 	if reason != 0 {
 		f, serr := c.sign(TypeComplaint, complaint{dealer: dealer, reason: reason, key: key}.body())
 		if serr != nil {
@@ -127,7 +130,7 @@ func (c *Client) openPack(p pack) (ClientOutput, error) {
 		}
 		return ClientOutput{Send: []Frame{f}}, fmt.Errorf("%w: of %d, reason %d", ErrBundle, dealer, reason)
 	}
-	c.shares[dealer] = got.shares
+	c.shares[dealer], c.trees[dealer] = got.shares, got.tree
 	if got.pair != nil {
 		c.seeds[pairID(self, dealer)] = got.pair
 	}
@@ -149,14 +152,14 @@ func (c *Client) openFrom(dealer uint8, body []byte) (key [32]byte, plain []byte
 }
 
 // Vector is Ready → Masked: it masks the encoded vector, whose length is that
-// of the sum's layout in words (S28). A batch masks one vector (S27):
+// of the sum's layout in words (S28). Each sum of a batch masks one vector (S27):
 // a second one is ErrReused. A vector that no honest encoder makes is ErrRange.
 // The words are copied. The step's budget counts as spent from here on (S36).
 func (c *Client) Vector(words []uint64) (ClientOutput, error) {
 	switch {
 	case c.state == stateLeft:
 		return ClientOutput{}, ErrLeft
-	case c.state > stateReady:
+	case c.state > stateReady: // also between two sums: the next one has its own seeds
 		return ClientOutput{}, fmt.Errorf("member %d: %w", c.cfg.Self, ErrReused)
 	case c.state < stateReady:
 		return c.fail(ClientOutput{}, fmt.Errorf("%w: vector in state %s", ErrTranscript, c.State()))
@@ -164,7 +167,7 @@ func (c *Client) Vector(words []uint64) (ClientOutput, error) {
 	if err := CheckSum(c.sum.Layout(), words, 1, c.sum.WeightCap, c.sum.IntMax); err != nil {
 		return c.fail(ClientOutput{}, err)
 	}
-	streams, err := masks(c.cfg.Self, c.u2, c.g, c.seeds)
+	streams, err := masks(c.cfg.Self, c.sum.K, c.eligible, c.g, c.seeds)
 	if err != nil {
 		return c.fail(ClientOutput{}, err)
 	}
@@ -173,7 +176,7 @@ func (c *Client) Vector(words []uint64) (ClientOutput, error) {
 	clear(streams)
 	hashes := ChunkHashes(y)
 	c.upload = &Upload{Words: y, Root: MerkleRoot(hashes), Hashes: hashes, Chunks: len(hashes)}
-	if _, err := c.sign(TypeMask, mask{k: 1, g: c.g, root: c.upload.Root, words: uint32(len(y))}.body()); err != nil {
+	if _, err := c.sign(TypeMask, mask{k: c.sum.K, g: c.g, root: c.upload.Root, words: uint32(len(y))}.body()); err != nil {
 		return c.fail(ClientOutput{}, err)
 	}
 	c.state = stateMasked
@@ -184,13 +187,13 @@ func (c *Client) Vector(words []uint64) (ClientOutput, error) {
 	}, nil
 }
 
-// Rounding returns the randomness for encoding this batch's vector (S13), or nil
+// Rounding returns the randomness for encoding this sum's vector (S13), or nil
 // when the client is not ready for one. Each call starts the same stream again.
 func (c *Client) Rounding() io.Reader {
 	if c.state != stateReady {
 		return nil
 	}
-	block, err := aes.NewCipher(c.rounding.b[:])
+	block, err := aes.NewCipher(c.rounding.at(c.sum.K)[:])
 	if err != nil {
 		panic("secagg: " + err.Error()) // 32 bytes are a valid AES key
 	}

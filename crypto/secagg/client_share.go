@@ -14,23 +14,26 @@ func (c *Client) share(frames []Frame) (ClientOutput, error) {
 	if err := c.checkFollowers(); err != nil {
 		return ClientOutput{}, err
 	}
-	d, err := newDeal(c.cfg.Self, c.cfg.Rho, c.h1, 1, c.u1, c.t)
+	d, err := newDeal(c.cfg.Self, c.cfg.Rho, c.h1, int(c.spec.Sums), c.u1, c.t)
 	if err != nil {
 		return ClientOutput{}, err
 	}
-	c.seeds = d.seeds
-	c.shares = map[uint8][][32]byte{c.cfg.Self: d.shares[c.cfg.Self]}
+	defer d.wipeShares(c.cfg.Self)
+	c.keepDeal(d)
 	send, err := c.dealFrames(d)
 	if err != nil {
 		return ClientOutput{}, err
 	}
-	for j, l := range d.shares {
-		if j != c.cfg.Self {
-			clear(l)
-		}
-	}
 	c.state = stateShared
 	return ClientOutput{Send: send}, nil
+}
+
+// keepDeal keeps the own seeds and the share of each that its dealer holds.
+func (c *Client) keepDeal(d deal) {
+	self := c.cfg.Self
+	c.seeds = d.seeds
+	c.shares = map[uint8][][32]byte{self: d.shares[self]}
+	c.trees = map[uint8]merkleTree{self: newMerkleTree(shareLeaves(d.ids, c.h1, self, d.shares[self]))}
 }
 
 // readAdverts checks the adverts of U1 and computes h1. |U1| ≥ t comes first:
@@ -100,19 +103,22 @@ func (c *Client) checkFollowers() error {
 }
 
 // dealFrames signs the commitments and seals the bundles (S20–S22): share,
-// rows ascending, bundles ascending.
+// rows ascending, bundles ascending, and leaves in a batch of several sums.
 func (c *Client) dealFrames(d deal) ([]Frame, error) {
 	self := c.cfg.Self
 	var rows []row
 	var bundles []Frame
 	for _, j := range c.u1.Members() {
-		r := row{other: j, shareRoot: MerkleRoot(shareLeaves(d.ids, c.h1, 1, j, d.shares[j]))}
-		if j != self {
+		r := row{other: j}
+		if j == self {
+			r.shareRoot = c.trees[self].root()
+		} else {
+			r.shareRoot = MerkleRoot(shareLeaves(d.ids, c.h1, j, d.shares[j]))
 			pair := d.seeds[pairID(self, j)]
 			if pair != nil {
-				r.pairRoot = pairID(self, j).leaf(c.h1, 1, pair.b)
+				r.pairRoot = MerkleRoot(commitments(pairID(self, j), c.h1, pair))
 			}
-			f, err := c.sealFor(j, d.shares[j], pair)
+			f, err := c.sealFor(d.sums, j, d.shares[j], pair)
 			if err != nil {
 				return nil, err
 			}
@@ -121,22 +127,38 @@ func (c *Client) dealFrames(d deal) ([]Frame, error) {
 		}
 		rows = append(rows, r)
 	}
-	leaves := rowLeaves(rows)
-	self0 := selfID(self)
-	f, err := c.sign(TypeShare, share{h1: c.h1, selfRoot: self0.leaf(c.h1, 1, d.seeds[self0].b), rowRoot: MerkleRoot(leaves)}.body())
+	tree := newMerkleTree(rowLeaves(rows))
+	selfRoot := MerkleRoot(commitments(selfID(self), c.h1, d.seeds[selfID(self)]))
+	f, err := c.sign(TypeShare, share{h1: c.h1, selfRoot: selfRoot, rowRoot: tree.root()}.body())
 	if err != nil {
 		return nil, err
 	}
 	send := []Frame{f}
 	for n := range rows {
-		rows[n].path = MerklePath(leaves, n)
+		rows[n].path = tree.path(n)
 		send = append(send, Frame{Type: TypeRow, Sender: self, Body: rows[n].body()})
 	}
-	return append(send, bundles...), nil
+	send = append(send, bundles...)
+	if d.sums > 1 {
+		send = append(send, Frame{Type: TypeLeaves, Sender: self, Body: d.leaves(c.h1).body()})
+	}
+	return send, nil
 }
 
-func (c *Client) sealFor(j uint8, shares [][32]byte, pair *secret) (Frame, error) {
-	plain := bundlePlain(shares, pair)
+// leaves returns the commitments one by one, from which the coordinator makes
+// the path of each opened seed.
+func (d deal) leaves(h1 [32]byte) leaves {
+	m := leaves{hashes: make([][32]byte, d.sums*len(d.ids))}
+	for n, id := range d.ids {
+		for k, l := range commitments(id, h1, d.seeds[id]) {
+			m.hashes[k*len(d.ids)+n] = l
+		}
+	}
+	return m
+}
+
+func (c *Client) sealFor(m int, j uint8, shares [][32]byte, pair *secrets) (Frame, error) {
+	plain := bundlePlain(m, shares, pair)
 	defer clear(plain)
 	pk := c.adverts[j].pk
 	b, err := sealBundle(c.cfg.Seal, pk[:], bundleInfo(c.h1, c.cfg.Self, j), plain)

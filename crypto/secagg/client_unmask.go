@@ -39,33 +39,31 @@ func (v *transcriptView) checkCertificate(r Roster, f Frame) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
-	body := agree{k: 1, g: v.g, h3: v.h3}.body()
+	body := agree{k: v.sum.K, g: v.g, h3: v.h3}.body()
 	for _, s := range m.signs {
 		a := Frame{Type: TypeAgree, Sender: s.member, Body: body, Signature: s.signature[:]}
 		if !v.u3.Has(s.member) || r.verify(a, v.dspec) != nil {
 			return fmt.Errorf("%w: signature of %d", ErrCertificate, s.member)
 		}
 	}
-	if t := Threshold(v.spec.Cohort.Len()); m.k != 1 || len(m.signs) < t {
+	if t := Threshold(v.spec.Cohort.Len()); m.k != v.sum.K || len(m.signs) < t {
 		return fmt.Errorf("%w: %d signatures for sum %d, %d needed", ErrCertificate, len(m.signs), m.k, t)
 	}
 	return nil
 }
 
 // unmaskBody gives exactly the shares of S25: which seeds are asked for follows
-// from U2 and U3 alone, never from a request (S24).
+// from U2_k and U3 alone, never from a request (S24).
 func (c *Client) unmaskBody() []byte {
-	m := unmask{k: 1, h3: c.h3}
-	leaves := map[uint8][][32]byte{}
+	m := unmask{k: c.sum.K, h3: c.h3}
 	ids := map[uint8][]secretID{}
-	for _, id := range opened(c.u2, c.u3) {
+	for _, id := range opened(c.eligible, c.u3) {
 		d := id.dealer()
-		if leaves[d] == nil {
+		if ids[d] == nil {
 			ids[d] = dealt(d, c.u1)
-			leaves[d] = shareLeaves(ids[d], c.h1, 1, c.cfg.Self, c.shares[d])
 		}
-		n := slices.Index(ids[d], id)
-		m.items = append(m.items, unmaskItem{secret: id, share: c.shares[d][n], path: MerklePath(leaves[d], n)})
+		n := int(c.sum.K-1)*len(ids[d]) + slices.Index(ids[d], id)
+		m.items = append(m.items, unmaskItem{secret: id, share: c.shares[d][n], path: c.trees[d].path(n)})
 	}
 	return m.body()
 }

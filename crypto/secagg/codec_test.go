@@ -184,9 +184,11 @@ func FuzzParseFrame(f *testing.F) {
 // Secret bytes of a decrypted bundle come from another member.
 func FuzzCheckBundle(f *testing.F) {
 	u1 := SetOf(1, 2, 3, 4)
-	f.Add(bundlePlain(make([][32]byte, len(dealt(1, u1))), newSecret([32]byte{1})))
-	f.Fuzz(func(t *testing.T, plain []byte) {
-		_, reason := checkBundle(plain, row{}, [32]byte{}, 1, u1, 1, 2)
+	q := len(dealt(1, u1))
+	f.Add(bundlePlain(1, make([][32]byte, q), &secrets{b: [][32]byte{{1}}}), uint16(1))
+	f.Add(bundlePlain(3, make([][32]byte, 3*q), newSecrets(3)), uint16(3))
+	f.Fuzz(func(t *testing.T, plain []byte, m uint16) {
+		_, reason := checkBundle(plain, row{}, [32]byte{}, int(m%(MaxSums+1)), u1, 1, 2)
 		require.NotZero(t, reason) // a root of zeros has no leaves
 	})
 }

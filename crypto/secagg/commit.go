@@ -18,11 +18,12 @@ func (s secretID) shareLeaf(h1 [32]byte, k uint16, holder uint8, share [32]byte)
 	return leafHash([]byte(prefix+"commit/share"), h1[:], u16(k), []byte{s.dealer(), holder, s.kind, s.other()}, share[:])
 }
 
-// shareLeaves returns the leaves under share_root of one holder (S20, S21).
-func shareLeaves(ids []secretID, h1 [32]byte, k uint16, holder uint8, shares [][32]byte) [][32]byte {
-	l := make([][32]byte, len(ids))
-	for n, id := range ids {
-		l[n] = id.shareLeaf(h1, k, holder, shares[n])
+// shareLeaves returns the leaves under share_root of one holder: for every sum
+// of the batch those of ids (S20, S21).
+func shareLeaves(ids []secretID, h1 [32]byte, holder uint8, shares [][32]byte) [][32]byte {
+	l := make([][32]byte, len(shares))
+	for n := range l {
+		l[n] = ids[n%len(ids)].shareLeaf(h1, uint16(1+n/len(ids)), holder, shares[n])
 	}
 	return l
 }
@@ -35,23 +36,30 @@ func checkRow(r row, u1 Set, root [32]byte) bool {
 	return u1.Has(r.other) && VerifyPath(leafHash(r.leaf()), position(u1, r.other), u1.Len(), r.path, root)
 }
 
-// checkShare verifies a holder's share against the dealer's share_root.
-func checkShare(it unmaskItem, h1 [32]byte, k uint16, u1 Set, holder uint8, root [32]byte) bool {
-	ids := dealt(it.secret.dealer(), u1)
-	return VerifyPath(it.secret.shareLeaf(h1, k, holder, it.share), slices.Index(ids, it.secret), len(ids), it.path, root)
+// checkShare verifies a holder's share of sum k against the dealer's share_root.
+func (v *transcriptView) checkShare(it unmaskItem, k uint16, holder uint8, root [32]byte) bool {
+	ids := dealt(it.secret.dealer(), v.u1)
+	n := slices.Index(ids, it.secret)
+	if n < 0 || k < 1 || k > v.spec.Sums {
+		return false
+	}
+	at := int(k-1)*len(ids) + n
+	return VerifyPath(it.secret.shareLeaf(v.h1, k, holder, it.share), at, int(v.spec.Sums)*len(ids), it.path, root)
 }
 
-// checkOpening verifies that a seed is the committed one (S21, S31).
-func checkOpening(o opening, h1 [32]byte, k uint16, u1 Set, dealers map[uint8]share) error {
-	d := dealers[o.secret.dealer()]
+// checkOpening verifies that a seed is the committed one of the view's sum (S21,
+// S31).
+func (v *transcriptView) checkOpening(o opening) error {
+	d := v.dealers[o.secret.dealer()]
 	root := d.selfRoot
 	if o.secret.kind == kindPair {
-		if o.row.other != o.secret.other() || !checkRow(o.row, u1, d.rowRoot) {
+		if o.row.other != o.secret.other() || !checkRow(o.row, v.u1, d.rowRoot) {
 			return fmt.Errorf("%w: row of %d for %d", ErrResult, o.secret.dealer(), o.secret.other())
 		}
 		root = o.row.pairRoot
 	}
-	if !VerifyPath(o.secret.leaf(h1, k, o.seed), 0, 1, o.path, root) { // batches of one sum
+	k := v.sum.K
+	if !VerifyPath(o.secret.leaf(v.h1, k, o.seed), int(k)-1, int(v.spec.Sums), o.path, root) {
 		return fmt.Errorf("%w: seed of %d and %d is not the committed one", ErrResult, o.secret.a, o.secret.b)
 	}
 	return nil

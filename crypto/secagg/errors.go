@@ -43,8 +43,10 @@ var (
 	ErrBlamed = errors.New("evidence against a member")
 )
 
-// AbortError tells why the coordinator ended the batch. It wraps ErrAborted.
+// AbortError tells why the coordinator ended a sum or, with K = 0, the batch. It
+// wraps ErrAborted.
 type AbortError struct {
+	K        uint16
 	Reason   uint8 // one of the Reason constants
 	Evidence [32]byte
 }
@@ -57,7 +59,8 @@ func (e *AbortError) Error() string {
 func (e *AbortError) Unwrap() error { return ErrAborted }
 
 // EquivocationError holds two different packets of the coordinator where the
-// protocol allows one (S30). It wraps ErrEquivocation.
+// protocol allows one (S30). It wraps ErrEquivocation. Of a packet of an earlier
+// sum of the batch only a digest was kept: First is nil.
 type EquivocationError struct{ First, Second []Frame }
 
 func (e *EquivocationError) Error() string {

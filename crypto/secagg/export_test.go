@@ -20,17 +20,18 @@ func SignFrame(s Signer, t Type, spec [32]byte, sender uint8, body []byte) Frame
 // ForgeDeal remakes a client's share packet with shares changed before they are
 // committed to and sealed. The client goes on with them.
 func ForgeDeal(c *Client, change func(shares map[uint8][][32]byte)) []Frame {
-	d, err := newDeal(c.cfg.Self, c.cfg.Rho, c.h1, 1, c.u1, c.t)
+	d, err := newDeal(c.cfg.Self, c.cfg.Rho, c.h1, int(c.spec.Sums), c.u1, c.t)
 	if err != nil {
 		panic(err)
 	}
 	change(d.shares)
-	c.shares[c.cfg.Self] = d.shares[c.cfg.Self]
+	c.keepDeal(d)
 	frames, err := c.dealFrames(d)
 	if err != nil {
 		panic(err)
 	}
-	c.answered[TypeAdvert] = answer{frames: c.answered[TypeAdvert].frames, send: frames}
+	id := packetID{first: TypeAdvert}
+	c.answered[id] = answer{frames: c.answered[id].frames, send: frames}
 	return frames
 }
 
@@ -72,10 +73,10 @@ func ForgeBundle(c *Client, packet []Frame, j uint8, replace func(pk, info []byt
 }
 
 // SealGarbage seals a plaintext of the right size that is not what was promised.
-func SealGarbage(seal Seal, pk, info []byte, q int, withSeed bool) []byte {
-	plain := bundlePlain(make([][32]byte, q), nil)
+func SealGarbage(seal Seal, pk, info []byte, m, q int, withSeed bool) []byte {
+	plain := bundlePlain(m, make([][32]byte, m*q), nil)
 	if withSeed {
-		plain = append(plain, make([]byte, 32)...)
+		plain = append(plain, make([]byte, 32*m)...)
 	}
 	b, err := sealBundle(seal, pk, info, plain)
 	if err != nil {
@@ -113,14 +114,15 @@ func UnmaskSecrets(f Frame) (l [][3]uint8) {
 }
 
 // ForgeSurvivors makes a survivors message.
-func ForgeSurvivors(s Signer, spec [32]byte, set Set, blame ...[32]byte) Frame {
-	return SignFrame(s, TypeSurvivors, spec, 0, survivors{k: 1, set: set, blame: blame}.body())
+func ForgeSurvivors(s Signer, spec [32]byte, k uint16, set Set, blame ...[32]byte) Frame {
+	return SignFrame(s, TypeSurvivors, spec, 0, survivors{k: k, set: set, blame: blame}.body())
 }
 
 // ForgeCertificate makes a certificate from signatures.
 func ForgeCertificate(agreed []Frame) Frame {
-	m := certificate{k: 1}
+	m := certificate{}
 	for _, f := range agreed {
+		m.k, _ = sumNumber(f)
 		m.signs = append(m.signs, agreement{member: f.Sender, signature: [64]byte(f.Signature)})
 	}
 	return Frame{Type: TypeCertificate, Body: m.body()}
@@ -198,7 +200,7 @@ func ShareEvidence(s *Server, dealer, holder uint8, unmask Frame) []byte {
 
 // Mask returns the mask of one member for a transcript, as added to its vector.
 func Mask(c *Client, words int) []uint64 {
-	streams, err := masks(c.cfg.Self, c.u2, c.g, c.seeds)
+	streams, err := masks(c.cfg.Self, c.sum.K, c.eligible, c.g, c.seeds)
 	if err != nil {
 		panic(err)
 	}
@@ -207,4 +209,60 @@ func Mask(c *Client, words int) []uint64 {
 		prg.AddAt(y, s.Key, 0, s.Negative)
 	}
 	return y
+}
+
+// SumWiped reports whether nothing secret of sum k is left in a client, and
+// whether something of the sums after it is.
+func SumWiped(c *Client, k uint16) (wiped, later bool) {
+	wiped = true
+	note := func(k2 uint16, b [32]byte) {
+		if b != [32]byte{} {
+			wiped, later = wiped && k2 != k, later || k2 > k
+		}
+	}
+	for _, s := range c.seeds {
+		for n, b := range s.b {
+			note(uint16(n+1), b)
+		}
+	}
+	for _, l := range c.shares {
+		for n, b := range l {
+			note(uint16(1+n/(len(l)/int(c.spec.Sums))), b)
+		}
+	}
+	if c.rounding != nil {
+		for n, b := range c.rounding.b {
+			note(uint16(n+1), b)
+		}
+	}
+	return wiped, later
+}
+
+// OpenedSeeds returns the seeds in an openings frame.
+func OpenedSeeds(f Frame) (seeds [][32]byte) {
+	m, err := parseOpenings(f.Body)
+	if err != nil {
+		panic(err)
+	}
+	for _, o := range m.list {
+		seeds = append(seeds, o.seed)
+	}
+	return seeds
+}
+
+// Seeds returns copies of all seeds that a client holds for sum k.
+func Seeds(c *Client, k uint16) (seeds [][32]byte) {
+	for _, s := range c.seeds {
+		seeds = append(seeds, *s.at(k))
+	}
+	return seeds
+}
+
+// Unmark makes a server forget that uploads are whole.
+func Unmark(s *Server, members Set) {
+	for _, i := range members.Members() {
+		if u := s.uploads[i]; u != nil {
+			u.whole = false
+		}
+	}
 }

@@ -19,12 +19,16 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata; only with a written reason")
 
-const goldenFile = "testdata/transcript.txt"
-
 // S13, S15, S18, S19, S20, S21, S22: with ρ, signatures and encapsulations fixed, every byte of a
 // batch of four with one dropout is fixed. The file has a line for each
 // encapsulation and for each frame its digest.
-func TestGoldenTranscript(t *testing.T) {
+func TestGoldenTranscript(t *testing.T) { golden(t, "testdata/transcript.txt", 1) }
+
+// S20, S21, S37, S38: the same for a batch of three sums in which a member drops
+// out of the second.
+func TestGoldenBatch(t *testing.T) { golden(t, "testdata/batch.txt", 3) }
+
+func golden(t *testing.T, goldenFile string, sums uint16) {
 	seals := map[string][2][]byte{}
 	if !*update {
 		want, err := os.ReadFile(goldenFile)
@@ -39,8 +43,8 @@ func TestGoldenTranscript(t *testing.T) {
 			}
 		}
 	}
-	first, second := transcript(t, seals, *update), ""
-	second = transcript(t, seals, false)
+	first, second := transcript(t, sums, seals, *update), ""
+	second = transcript(t, sums, seals, false)
 	require.Equal(t, first, second) // the same inputs give the same bytes
 	if *update {
 		require.NoError(t, os.MkdirAll("testdata", 0o755))
@@ -52,9 +56,9 @@ func TestGoldenTranscript(t *testing.T) {
 }
 
 // transcript runs the batch with recorded encapsulations and writes it down.
-func transcript(t *testing.T, seals map[string][2][]byte, record bool) string {
+func transcript(t *testing.T, sums uint16, seals map[string][2][]byte, record bool) string {
 	var out bytes.Buffer
-	o := secaggtest.Options{Members: []uint8{2, 3, 7, 200}, Seed: 42, Round: 9, Run: [16]byte{1, 2, 3}}
+	o := secaggtest.Options{Members: []uint8{2, 3, 7, 200}, Seed: 42, Round: 9, Run: [16]byte{1, 2, 3}, Sums: sums}
 	o.Seal = func(uint8) secagg.Seal {
 		return func(pk, info []byte) ([]byte, []byte, error) {
 			pair := fmt.Sprintf("%d-%d", info[len(info)-2], info[len(info)-1])
@@ -80,8 +84,18 @@ func transcript(t *testing.T, seals map[string][2][]byte, record bool) string {
 	}
 	b.ToNode = func(to uint8, p []secagg.Frame) []secagg.Frame { return note("to", to, p) }
 	b.ToCoord = func(from uint8, p []secagg.Frame) []secagg.Frame { return note("from", from, p) }
-	require.NoError(t, b.Run(map[uint8]secagg.Phase{3: secagg.PhaseMask}))
-	require.Equal(t, b.Plain(secagg.SetOf(2, 7, 200)), b.Result)
+	drop := map[uint8]secagg.Phase{3: secagg.PhaseMask}
+	if sums > 1 {
+		drop = nil
+	}
+	require.NoError(t, b.Run(drop))
 	fmt.Fprintf(&out, "sum %x\n", b.Result)
+	for k := uint16(2); k <= sums; k++ {
+		require.NoError(t, b.Next(b.Cohort().Without(3), b.Step(k), nil))
+		require.NoError(t, b.RunSum(without(b, secagg.PhaseMask, 3)))
+		fmt.Fprintf(&out, "sum %x\n", b.Result)
+	}
+	require.Equal(t, b.Plain(secagg.SetOf(2, 7, 200)), b.Result)
+	require.Empty(t, b.Errors)
 	return out.String()
 }

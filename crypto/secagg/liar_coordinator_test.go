@@ -221,7 +221,7 @@ func TestCoordinatorSplitsTranscript(t *testing.T) {
 
 // survivors makes the packet for any set from the masks members sent.
 func survivors(b *secaggtest.Batch, set secagg.Set) []secagg.Frame {
-	p := []secagg.Frame{secagg.ForgeSurvivors(b.Sign(0), dspec(b), set)}
+	p := []secagg.Frame{secagg.ForgeSurvivors(b.Sign(0), dspec(b), b.Server.Sum().K, set)}
 	for _, i := range set.Members() {
 		p = append(p, b.Sent[i][2][0])
 	}

@@ -94,3 +94,37 @@ func climb(leaf [32]byte, i, n int, path [][32]byte) (h [32]byte, used int) {
 	}
 	return nodeHash(path[used], h), used + 1
 }
+
+// merkleTree keeps every node of a tree, so that a path costs no hashing: its
+// levels, the leaves first. A node without a right neighbour moves up as it is,
+// which is the tree of RFC 6962 §2.1.
+type merkleTree [][][32]byte
+
+func newMerkleTree(leaves [][32]byte) merkleTree {
+	t := merkleTree{leaves}
+	for level := leaves; len(level) > 1; {
+		next := make([][32]byte, (len(level)+1)/2)
+		for i := range next {
+			if 2*i+1 < len(level) {
+				next[i] = nodeHash(level[2*i], level[2*i+1])
+			} else {
+				next[i] = level[2*i]
+			}
+		}
+		t, level = append(t, next), next
+	}
+	return t
+}
+
+func (t merkleTree) root() [32]byte { return t[len(t)-1][0] }
+
+// path returns the inclusion path of leaf i.
+func (t merkleTree) path(i int) (p [][32]byte) {
+	for _, level := range t {
+		if sibling := i ^ 1; sibling < len(level) {
+			p = append(p, level[sibling])
+		}
+		i /= 2
+	}
+	return p
+}

@@ -2,6 +2,7 @@ package secagg_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,6 +24,7 @@ type oracle struct {
 
 	masks map[string]int // unknown masks by name
 	rows  []equation
+	xs    int // unknown values, n unless a test has several places
 }
 
 // equation is Σ ±mask + Σ x = y; y itself plays no part.
@@ -63,7 +65,7 @@ func TestOracle(t *testing.T) {
 }
 
 func newOracle(t *testing.T, seed uint64, n int) *oracle {
-	o := &oracle{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), n: n, locks: map[uint8]map[[32]byte]secagg.Set{}, masks: map[string]int{}}
+	o := &oracle{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), n: n, xs: n, locks: map[uint8]map[[32]byte]secagg.Set{}, masks: map[string]int{}}
 	for _, i := range o.rnd.Perm(n)[:n-secagg.Threshold(n)] {
 		o.corrupt = o.corrupt.With(uint8(i + 1))
 	}
@@ -184,7 +186,7 @@ func (o *oracle) unknown(round uint32, id [3]uint8) int {
 // vectors that are left, each as the members in it.
 func (o *oracle) solve() (sums [][]uint8) {
 	m := make([][]uint64, len(o.rows))
-	width := len(o.masks) + o.n + 1
+	width := len(o.masks) + o.xs + 1
 	for r, e := range o.rows {
 		m[r] = make([]uint64, width)
 		for k, v := range e.masks {
@@ -213,15 +215,30 @@ func (o *oracle) solve() (sums [][]uint8) {
 			}
 		}
 		if col >= len(o.masks) {
-			var in []uint8
-			for k := len(o.masks); k < width; k++ {
-				if m[done][k] != 0 {
-					in = append(in, uint8(k-len(o.masks)))
+			for r := range m[:done] { // above as well: each sum by itself
+				if f := times(m[r][col], inv); f != 0 && leading(m[r]) >= len(o.masks) {
+					for k := col; k < width; k++ {
+						m[r][k] = (m[r][k] + prime - times(f, m[done][k])) % prime
+					}
 				}
 			}
-			sums = append(sums, in)
 		}
 		done++
 	}
+	for _, row := range m[:done] {
+		if leading(row) < len(o.masks) {
+			continue
+		}
+		var in []uint8
+		for k := len(o.masks); k < width; k++ {
+			if row[k] != 0 {
+				in = append(in, uint8(k-len(o.masks)))
+			}
+		}
+		sums = append(sums, in)
+	}
 	return sums
 }
+
+// leading returns the first column that is not zero.
+func leading(row []uint64) int { return slices.IndexFunc(row, func(v uint64) bool { return v != 0 }) }

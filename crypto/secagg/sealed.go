@@ -72,21 +72,39 @@ func openBundle(ct []byte, key [32]byte) ([]byte, error) {
 	return aead.Open(nil, zeroNonce[:], ct, nil)
 }
 
-// bundlePlain is m u16 · q u16 · m·q shares, then the pair's seed if the sender
-// deals it; m = 1.
-func bundlePlain(shares [][32]byte, pair *secret) []byte {
-	b := binary.BigEndian.AppendUint16(u16(1), uint16(len(shares)))
+// bundlePlain is m u16 · q u16 · m·q shares, then the pair's m seeds if the
+// sender deals it. It is made in one piece of memory, which the caller wipes.
+func bundlePlain(m int, shares [][32]byte, pair *secrets) []byte {
+	b := make([]byte, 0, plainSize(m, len(shares)/m, pair != nil))
+	b = binary.BigEndian.AppendUint16(b, uint16(m))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(shares)/m))
 	b = appendHashes(b, shares)
 	if pair != nil {
-		b = append(b, pair.b[:]...)
+		b = appendHashes(b, pair.b)
 	}
 	return b
+}
+
+// plainSize is the size of a bundle's plaintext.
+func plainSize(m, q int, deals bool) int {
+	if deals {
+		q++
+	}
+	return 4 + 32*m*q
 }
 
 // contents of a bundle that passed every check.
 type contents struct {
 	shares [][32]byte
-	pair   *secret // nil if the dealer of the pair is the recipient
+	tree   merkleTree // over the shares
+	pair   *secrets   // nil if the dealer of the pair is the recipient
+}
+
+func (c contents) wipe() {
+	clear(c.shares)
+	if c.pair != nil {
+		c.pair.wipe()
+	}
 }
 
 // Reasons of a complaint (§5, 70).
@@ -98,25 +116,32 @@ const (
 
 // checkBundle reads a decrypted bundle of dealer for holder and recomputes the
 // roots in the dealer's row. The reason is 0 when all is right (Shared row, §6).
-func checkBundle(plain []byte, r row, h1 [32]byte, k uint16, u1 Set, dealer, holder uint8) (c contents, reason uint8) {
+func checkBundle(plain []byte, r row, h1 [32]byte, m int, u1 Set, dealer, holder uint8) (c contents, reason uint8) {
 	ids := dealt(dealer, u1)
+	pair := pairID(dealer, holder)
+	deals := pair.dealer() == dealer
 	rd := reader{b: plain}
-	if m, q := rd.u16(), rd.u16(); m != 1 || int(q) != len(ids) {
+	if sums, q := rd.u16(), rd.u16(); int(sums) != m || int(q) != len(ids) || len(plain) != plainSize(m, len(ids), deals) {
 		return c, complaintFormat
 	}
-	c.shares = rd.hashes(len(ids))
-	pair, pairRoot := pairID(dealer, holder), [32]byte{}
-	if pair.dealer() == dealer {
-		c.pair = newSecret(rd.b32())
-		pairRoot = pair.leaf(h1, k, c.pair.b)
+	c.shares = rd.hashes(m * len(ids))
+	pairRoot := [32]byte{}
+	if deals {
+		c.pair = &secrets{b: rd.hashes(m)}
+		pairRoot = MerkleRoot(commitments(pair, h1, c.pair))
 	}
+	c.tree = newMerkleTree(shareLeaves(ids, h1, holder, c.shares))
 	switch {
 	case rd.end(TypeBundle) != nil:
-		return c, complaintFormat
-	case MerkleRoot(shareLeaves(ids, h1, k, holder, c.shares)) != r.shareRoot:
-		return c, complaintShares
+		reason = complaintFormat
+	case c.tree.root() != r.shareRoot:
+		reason = complaintShares
 	case pairRoot != r.pairRoot:
-		return c, complaintPair
+		reason = complaintPair
+	}
+	if reason != 0 {
+		c.wipe()
+		return contents{}, reason
 	}
 	return c, 0
 }

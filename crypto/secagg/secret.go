@@ -1,14 +1,21 @@
 package secagg
 
-// secret is 32 bytes that must not be printed, compared with == or left behind.
-type secret struct {
+// secrets is 32 bytes for each sum of a batch. They must not be printed,
+// compared with == or left behind.
+type secrets struct {
 	_ [0]func()
-	b [32]byte
+	b [][32]byte
 }
 
-func (*secret) String() string   { return "redacted" }
-func (*secret) GoString() string { return "redacted" }
+func (*secrets) String() string   { return "redacted" }
+func (*secrets) GoString() string { return "redacted" }
 
-func (s *secret) wipe() { clear(s.b[:]) }
+// newSecrets makes room for the sums 1…m.
+func newSecrets(m int) *secrets { return &secrets{b: make([][32]byte, m)} }
 
-func newSecret(b [32]byte) *secret { return &secret{b: b} }
+// at returns the secret of sum k.
+func (s *secrets) at(k uint16) *[32]byte { return &s.b[k-1] }
+
+func (s *secrets) wipe() { clear(s.b) }
+
+func (s *secrets) wipeSum(k uint16) { clear(s.b[k-1 : k]) }

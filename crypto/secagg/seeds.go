@@ -28,17 +28,17 @@ func (s secretID) seed(rho, h1 [32]byte, k uint16) [32]byte {
 	return derive(rho, h1, "seed/pair", append(u16(k), s.other())...)
 }
 
-// coefficients derives the Shamir coefficients of a seed: 32·(t−1) bytes (S13).
-func (s secretID) coefficients(rho, h1 [32]byte, k uint16, t int) []byte {
+// coefficients derives the Shamir coefficients of a seed into c, which has
+// 32·(t−1) bytes (S13).
+func (s secretID) coefficients(rho, h1 [32]byte, k uint16, c []byte) {
 	key := derive(rho, h1, "shamir", append(u16(k), s.other())...)
 	defer clear(key[:])
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic("secagg: " + err.Error()) // 32 bytes are a valid AES key
 	}
-	c := make([]byte, 32*(t-1))
+	clear(c)
 	cipher.NewCTR(block, make([]byte, aes.BlockSize)).XORKeyStream(c, c)
-	return c
 }
 
 // maskKey derives the key of a seed's mask, salted with the transcript (S23).
@@ -49,11 +49,11 @@ func (s secretID) maskKey(seed, g [32]byte) [32]byte {
 	return derive(seed, g, "mask/pair", s.a, s.b)
 }
 
-// masks returns the streams of member i's vector (S28): its own added, those of
+// masks returns the streams of member i's vector in sum k (S28): its own added, those of
 // pairs with a higher index added, with a lower one subtracted.
-func masks(i uint8, u2 Set, g [32]byte, seeds map[secretID]*secret) ([]Stream, error) {
+func masks(i uint8, k uint16, eligible Set, g [32]byte, seeds map[secretID]*secrets) ([]Stream, error) {
 	var list []Stream
-	for _, j := range u2.Members() {
+	for _, j := range eligible.Members() {
 		id := selfID(i)
 		if j != i {
 			id = pairID(i, j)
@@ -62,7 +62,7 @@ func masks(i uint8, u2 Set, g [32]byte, seeds map[secretID]*secret) ([]Stream, e
 		if !ok {
 			return nil, fmt.Errorf("no seed for the mask of %d and %d", i, j)
 		}
-		list = append(list, Stream{Key: id.maskKey(seed.b, g), Negative: j < i})
+		list = append(list, Stream{Key: id.maskKey(*seed.at(k), g), Negative: j < i})
 	}
 	return list, nil
 }
@@ -70,13 +70,14 @@ func masks(i uint8, u2 Set, g [32]byte, seeds map[secretID]*secret) ([]Stream, e
 // opened lists the seeds that a closed sum opens, ordered by (kind, a, b): the
 // self seed of every survivor and the pair seed of every dropout with every
 // survivor (S25, S31).
-func opened(u2, u3 Set) []secretID {
+func opened(eligible, u3 Set) []secretID {
 	var list []secretID
 	for _, j := range u3.Members() {
 		list = append(list, selfID(j))
 	}
-	for _, a := range u2.Members() {
-		for _, b := range u2.Members() {
+	members := eligible.Members()
+	for _, a := range members {
+		for _, b := range members {
 			if a < b && u3.Has(a) != u3.Has(b) {
 				list = append(list, pairID(a, b))
 			}
@@ -99,38 +100,65 @@ func undo(list []opening, u3 Set, g [32]byte) []Stream {
 	return streams
 }
 
-// deal is all that a dealer makes of its seeds for one sum.
+// deal is all that a dealer makes of its seeds for a batch. Shares and leaves
+// run in the order of S20: the sums, in each the ids.
 type deal struct {
+	sums   int
 	ids    []secretID
-	seeds  map[secretID]*secret
-	shares map[uint8][][32]byte // holder → shares in the order of ids
+	seeds  map[secretID]*secrets
+	shares map[uint8][][32]byte // holder → shares
 }
 
-// newDeal derives and shares member i's seeds among u1 with threshold t (S13, S17).
-func newDeal(i uint8, rho, h1 [32]byte, k uint16, u1 Set, t int) (deal, error) {
-	d := deal{ids: dealt(i, u1), seeds: map[secretID]*secret{}, shares: map[uint8][][32]byte{}}
-	secrets := make([]byte, 32*len(d.ids))
-	coefficients := make([]byte, (t-1)*len(secrets))
-	defer clear(secrets)
+// newDeal derives and shares member i's seeds for m sums among u1 with threshold
+// t (S13, S17, S37).
+func newDeal(i uint8, rho, h1 [32]byte, m int, u1 Set, t int) (deal, error) {
+	d := deal{sums: m, ids: dealt(i, u1), seeds: map[secretID]*secrets{}, shares: map[uint8][][32]byte{}}
+	flat := make([]byte, 32*m*len(d.ids))
+	coefficients := make([]byte, (t-1)*len(flat))
+	defer clear(flat)
 	defer clear(coefficients)
+	c := make([]byte, 32*(t-1))
+	defer clear(c)
 	for n, id := range d.ids {
-		seed := newSecret(id.seed(rho, h1, k))
-		d.seeds[id] = seed
-		copy(secrets[32*n:], seed.b[:])
-		c := id.coefficients(rho, h1, k, t)
-		for degree := range t - 1 {
-			copy(coefficients[degree*len(secrets)+32*n:], c[32*degree:32*degree+32])
+		d.seeds[id] = newSecrets(m)
+		for k := uint16(1); int(k) <= m; k++ {
+			seed := d.seeds[id].at(k)
+			*seed = id.seed(rho, h1, k)
+			at := 32 * (int(k-1)*len(d.ids) + n)
+			copy(flat[at:], seed[:])
+			id.coefficients(rho, h1, k, c)
+			for degree := range t - 1 {
+				copy(coefficients[degree*len(flat)+at:], c[32*degree:32*degree+32])
+			}
 		}
-		clear(c)
 	}
 	holders := u1.Members()
-	shares, err := shamir.Split(secrets, coefficients, t, holders)
+	shares, err := shamir.Split(flat, coefficients, t, holders)
 	if err != nil {
 		return deal{}, fmt.Errorf("share seeds: %w", err)
 	}
 	for n, j := range holders {
-		d.shares[j] = (&reader{b: shares[n]}).hashes(len(d.ids))
+		d.shares[j] = (&reader{b: shares[n]}).hashes(m * len(d.ids))
 		clear(shares[n])
 	}
 	return d, nil
+}
+
+// commitments returns the leaf hashes of one seed over the sums of the batch
+// (S21).
+func commitments(id secretID, h1 [32]byte, s *secrets) [][32]byte {
+	l := make([][32]byte, len(s.b))
+	for i := range l {
+		l[i] = id.leaf(h1, uint16(i+1), s.b[i])
+	}
+	return l
+}
+
+// wipeShares overwrites what a dealer made for others.
+func (d deal) wipeShares(keep uint8) {
+	for j, l := range d.shares {
+		if j != keep {
+			clear(l)
+		}
+	}
 }

@@ -68,11 +68,13 @@ type Server struct {
 
 	transcriptView
 
-	opening  []Frame
+	opening  []Frame                    // spec and first sum
+	announce Frame                      // the present sum
 	accepted map[Type]map[uint8][]Frame // first packet of each member and phase
 	rows     map[uint8]map[uint8]row    // dealer → other → row
-	uploads  map[uint8]*received
-	left     Set // in this batch no longer: dispute or false complaint
+	uploads  map[uint8]*received        // of the present sum
+	masked   Set                        // who has masked in any sum of the batch
+	left     Set                        // in this batch no longer: dispute or false complaint
 	blames   []Blame
 	disputes []Dispute
 	items    map[uint8][]unmaskItem // holder → verified shares
@@ -81,6 +83,7 @@ type Server struct {
 	adverted, survived, published []Frame // packets already made
 	delivered                     map[uint8][]Frame
 
+	over     bool // the batch, not only its present sum, has ended
 	reason   uint8
 	evidence [32]byte
 }
@@ -94,13 +97,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Sign == nil {
 		return nil, fmt.Errorf("server without a signer")
 	}
-	if len(cfg.Evidence) > MaxCohort {
-		return nil, fmt.Errorf("%w: %d pieces of evidence", ErrRange, len(cfg.Evidence))
-	}
-	for _, e := range cfg.Evidence {
-		if len(e) > maxBody {
-			return nil, fmt.Errorf("%w: evidence of %d bytes does not fit a frame", ErrRange, len(e))
-		}
+	if err := checkAttached(cfg.Evidence); err != nil {
+		return nil, err
 	}
 	cfg.fill()
 	p := pins{federation: cfg.Federation, roster: cfg.RosterDigest, plan: cfg.Plan, run: cfg.Spec.Run, cohort: cfg.Cohort}
@@ -120,10 +118,23 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		cfg: cfg, t: Threshold(cfg.Cohort.Len()), transcriptView: v, opening: []Frame{spec, sum},
+		cfg: cfg, t: Threshold(cfg.Cohort.Len()), transcriptView: v, opening: []Frame{spec, sum}, announce: sum,
 		accepted: map[Type]map[uint8][]Frame{}, rows: map[uint8]map[uint8]row{},
 		uploads: map[uint8]*received{}, items: map[uint8][]unmaskItem{},
 	}, nil
+}
+
+// checkAttached bounds the evidence that goes along with survivors.
+func checkAttached(evidence [][]byte) error {
+	if len(evidence) > MaxCohort {
+		return fmt.Errorf("%w: %d pieces of evidence", ErrRange, len(evidence))
+	}
+	for _, e := range evidence {
+		if len(e) > maxBody {
+			return fmt.Errorf("%w: evidence of %d bytes does not fit a frame", ErrRange, len(e))
+		}
+	}
+	return nil
 }
 
 // fill sets the zero fields that follow from others.
@@ -164,7 +175,7 @@ func (s *Server) Opening() []Frame { return s.opening }
 // Spec returns the spec as sent.
 func (s *Server) Spec() Spec { return s.spec }
 
-// Sum returns the sum as sent.
+// Sum returns the present sum as sent.
 func (s *Server) Sum() Sum { return s.sum }
 
 // Phase returns where the batch stands.
@@ -176,8 +187,14 @@ func (s *Server) Advertised() Set { return s.u1 }
 // Shared returns U2, empty before CloseShare.
 func (s *Server) Shared() Set { return s.u2 }
 
-// Eligible returns U2_k, who may be in the sum; for the first sum that is U2 (S38).
-func (s *Server) Eligible() Set { return s.u2 }
+// Eligible returns U2_k, who may be in the present sum; for the first one that is
+// U2. Once the sum is closed or aborted it is U2_{k+1} (S38).
+func (s *Server) Eligible() Set {
+	if s.phase == PhaseClosed {
+		return s.u3
+	}
+	return s.eligible
+}
 
 // Survivors returns U3, empty before CloseMask.
 func (s *Server) Survivors() Set { return s.u3 }
@@ -209,7 +226,7 @@ func (s *Server) Expected() (e Set) {
 	case PhaseShare:
 		return s.u1
 	case PhaseMask:
-		return s.u2.Minus(s.left)
+		return s.eligible.Minus(s.left)
 	case PhaseAgree, PhaseUnmask:
 		return s.u3
 	}
@@ -222,27 +239,44 @@ func (s *Server) Blames() []Blame { return s.blames }
 // Disputes returns the disputes so far, in order (S70).
 func (s *Server) Disputes() []Dispute { return s.disputes }
 
-// Failure tells whether the server itself found that the batch must end, with
-// the reason and evidence for Abort.
+// Failure tells whether the server itself found that the batch, or with too few
+// uploads the present sum, must end, with the reason and evidence for Abort or
+// AbortSum.
 func (s *Server) Failure() (reason uint8, evidence [32]byte, failed bool) {
 	return s.reason, s.evidence, s.phase == PhaseAborted
 }
 
-// Abort ends the batch and returns the signed message for all members. A closed
-// batch is not aborted: the answer is nil.
+// Abort ends the batch and returns the signed message for all members. A batch
+// whose last sum is closed is not aborted: the answer is nil. Between two sums
+// the phase stays that of the sum before.
 func (s *Server) Abort(reason uint8, evidence [32]byte) []Frame {
 	if s.phase == PhaseClosed {
-		return nil
+		if s.sum.K == s.spec.Sums {
+			return nil
+		}
+		s.over = true
+	} else {
+		s.fail(reason, evidence)
 	}
-	s.fail(reason, evidence)
-	f, err := sign(s.cfg.Sign, TypeAbort, s.dspec, 0, abort{reason: reason, evidence: evidence}.body())
+	return s.abortFrames(0, reason, evidence)
+}
+
+func (s *Server) abortFrames(k uint16, reason uint8, evidence [32]byte) []Frame {
+	f, err := sign(s.cfg.Sign, TypeAbort, s.dspec, 0, abort{k: k, reason: reason, evidence: evidence}.body())
 	if err != nil {
 		return nil // members learn it from their deadline
 	}
 	return []Frame{f}
 }
 
+// fail ends the batch.
 func (s *Server) fail(reason uint8, evidence [32]byte) {
+	s.failSum(reason, evidence)
+	s.over = true
+}
+
+// failSum ends the present sum.
+func (s *Server) failSum(reason uint8, evidence [32]byte) {
 	s.phase, s.reason, s.evidence = PhaseAborted, reason, evidence
 }
 

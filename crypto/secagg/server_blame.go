@@ -41,8 +41,7 @@ func (s *Server) acceptDispute(from uint8, frames []Frame) error {
 }
 
 func (s *Server) mayAccuse(from, dealer uint8) error {
-	_, masked := s.uploads[from]
-	if !s.u2.Has(from) || !s.u2.Has(dealer) || from == dealer || masked || s.left.Has(from) {
+	if !s.eligible.Has(from) || !s.u2.Has(dealer) || from == dealer || s.masked.Has(from) || s.left.Has(from) {
 		return fmt.Errorf("%w: %d accuses %d", ErrTranscript, from, dealer)
 	}
 	return nil
@@ -59,20 +58,25 @@ func (s *Server) bundleEvidence(dealer, j uint8, complaint Frame) []byte {
 // shareBlame is kind 2: the whole record up to h3, the dealer's row for j, and
 // the unmask of j.
 func (s *Server) shareBlame(dealer, j uint8, unmask Frame) Blame {
-	frames := append(append([]Frame(nil), s.opening...), s.adverted...)
+	frames := append([]Frame{s.opening[0], s.announce}, s.adverted...)
 	frames = append(append(frames, s.firsts(TypeShare, s.u2)...), s.firsts(TypeMask, s.u3)...)
 	frames = append(frames, s.rowFrame(dealer, j), unmask)
 	return Blame{Kind: BlameShare, Member: j, Evidence: evidence(BlameShare, frames...)}
 }
 
 // dealingBlame is kind 3: spec, adverts, the dealer's share, its rows for the
-// holders and the pair's other member, and the holders' unmask messages.
+// holders and the pair's other member, in a batch of several sums the leaf of the
+// seed with its path, and the holders' unmask messages.
 func (s *Server) dealingBlame(id secretID, holders []uint8) Blame {
 	d := id.dealer()
 	frames := append([]Frame{s.opening[0]}, s.adverted...)
 	frames = append(frames, s.accepted[TypeShare][d][0])
 	for _, j := range SetOf(holders...).With(id.other()).Members() {
 		frames = append(frames, s.rowFrame(d, j))
+	}
+	if s.spec.Sums > 1 {
+		leaf, path := s.commitment(id)
+		frames = append(frames, Frame{Type: TypeLeaves, Sender: d, Body: leaves{hashes: append([][32]byte{leaf}, path...)}.body()})
 	}
 	frames = append(frames, s.firsts(TypeUnmask, SetOf(holders...))...)
 	return Blame{Kind: BlameDealing, Member: d, Evidence: evidence(BlameDealing, frames...)}

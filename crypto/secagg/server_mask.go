@@ -12,7 +12,7 @@ type received struct {
 
 // acceptMask takes what a member announces to upload (Mask row, §7).
 func (s *Server) acceptMask(from uint8, frames []Frame) error {
-	if !s.u2.Minus(s.left).Has(from) {
+	if !s.eligible.Minus(s.left).Has(from) {
 		return fmt.Errorf("%w: mask of %d, who is not eligible", ErrUpload, from)
 	}
 	if len(frames) != 2 || frames[1].Type != TypeHashes {
@@ -23,7 +23,7 @@ func (s *Server) acceptMask(from uint8, frames []Frame) error {
 		return err
 	}
 	words := s.sum.Layout().Words()
-	if m.k != 1 || m.g != s.g || int64(m.words) != int64(words) {
+	if m.k != s.sum.K || m.g != s.g || int64(m.words) != int64(words) {
 		return fmt.Errorf("%w: mask of %d with %d words, %d needed, same transcript %t", ErrTranscript, from, m.words, words, m.g == s.g)
 	}
 	h, err := parseHashes(frames[1].Body)
@@ -33,6 +33,7 @@ func (s *Server) acceptMask(from uint8, frames []Frame) error {
 	if len(h.hashes) != Chunks(words) || MerkleRoot(h.hashes) != m.root {
 		return fmt.Errorf("%w: chunk hashes of %d do not lead to its root", ErrTranscript, from)
 	}
+	s.masked = s.masked.With(from)
 	s.uploads[from] = &received{hashes: h.hashes, have: make([]byte, (len(h.hashes)+7)/8)}
 	return nil
 }
@@ -100,7 +101,7 @@ func (s *Server) whole() (set Set) {
 }
 
 // CloseMask fixes U3, those whose upload is whole, and returns the packet for
-// them. Fewer than t abort the batch: ErrTooFew. With Require it is exactly
+// them. Fewer than t abort the sum: ErrTooFew. With Require it is exactly
 // that set, or ErrSurvivors while one of them is missing, and the phase stays
 // open (S35). Called again it returns the same frames.
 func (s *Server) CloseMask() ([]Frame, error) {
@@ -118,10 +119,10 @@ func (s *Server) CloseMask() ([]Frame, error) {
 		u3 = *r
 	}
 	if u3.Len() < s.t {
-		s.fail(ReasonTooFew, [32]byte{})
+		s.failSum(ReasonTooFew, [32]byte{})
 		return nil, fmt.Errorf("%w: %d uploads are whole, %d needed", ErrTooFew, u3.Len(), s.t)
 	}
-	m := survivors{k: 1, set: u3}
+	m := survivors{k: s.sum.K, set: u3}
 	var proofs []Frame
 	for _, e := range s.cfg.Evidence {
 		m.blame = append(m.blame, EvidenceDigest(e))

@@ -7,7 +7,8 @@ import "fmt"
 // complaint or dispute. The packet counts if the error is nil. An exact
 // duplicate of an accepted packet is accepted again without effect; a different
 // one is ErrEquivocation and the first keeps counting (S30). A packet for a
-// phase that is over is ErrStale, a mask then ErrUpload (S32). ErrBlamed means
+// phase or sum that is over is ErrStale, a mask of the present sum then ErrUpload
+// (S32). ErrBlamed means
 // that Blames has a new entry.
 func (s *Server) Receive(from uint8, frames []Frame) error {
 	if len(frames) == 0 || len(frames) > 2*MaxCohort+1 {
@@ -25,6 +26,9 @@ func (s *Server) Receive(from uint8, frames []Frame) error {
 		}
 	}
 	t := frames[0].Type
+	if err := s.checkSum(from, frames[0]); err != nil {
+		return err
+	}
 	if before, ok := s.accepted[t][from]; ok {
 		if equalPackets(before, frames) {
 			return nil
@@ -40,6 +44,26 @@ func (s *Server) Receive(from uint8, frames []Frame) error {
 	s.accepted[t][from] = frames
 	if t == TypeAgree && len(s.accepted[t]) >= s.t && s.phase == PhaseAgree {
 		s.phase = PhaseUnmask
+	}
+	return nil
+}
+
+// checkSum refuses a packet that is for another sum of the batch than the present
+// one, and shares that can no longer be compared with the first.
+func (s *Server) checkSum(from uint8, f Frame) error {
+	switch f.Type {
+	case TypeMask, TypeAgree, TypeUnmask:
+		k, ok := sumNumber(f)
+		if ok && 0 < k && k < s.sum.K {
+			return fmt.Errorf("%w: %s of %d for sum %d in sum %d", ErrStale, f.Type, from, k, s.sum.K)
+		}
+		if !ok || k != s.sum.K {
+			return fmt.Errorf("%w: %s of %d for sum %d in sum %d", ErrTranscript, f.Type, from, k, s.sum.K)
+		}
+	case TypeShare:
+		if s.phase > PhaseShare && s.delivered == nil {
+			return fmt.Errorf("%w: share of %d in sum %d", ErrStale, from, s.sum.K)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package secagg
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // acceptShare takes a dealer's commitments and bundles when they are complete
 // and agree with what it signed (Share row, §7).
@@ -9,8 +12,12 @@ func (s *Server) acceptShare(from uint8, frames []Frame) error {
 	if !s.u1.Has(from) {
 		return fmt.Errorf("%w: share of %d, who did not advertise", ErrTranscript, from)
 	}
-	if len(frames) != 2*n {
-		return fmt.Errorf("%w: share of %d with %d frames, %d needed", ErrTranscript, from, len(frames), 2*n)
+	need := 2 * n
+	if s.spec.Sums > 1 {
+		need++
+	}
+	if len(frames) != need {
+		return fmt.Errorf("%w: share of %d with %d frames, %d needed", ErrTranscript, from, len(frames), need)
 	}
 	m, err := single(s, frames[:1], parseShare)
 	if err != nil {
@@ -27,8 +34,13 @@ func (s *Server) acceptShare(from uint8, frames []Frame) error {
 		}
 		rows[j] = r
 	}
-	if err := s.checkBundles(from, rows, frames[1+n:]); err != nil {
+	if err := s.checkBundles(from, rows, frames[1+n:2*n]); err != nil {
 		return err
+	}
+	if s.spec.Sums > 1 {
+		if err := s.checkLeaves(from, m, rows, frames[2*n]); err != nil {
+			return err
+		}
 	}
 	s.rows[from] = rows
 	return nil
@@ -63,10 +75,7 @@ func (s *Server) checkBundles(dealer uint8, rows map[uint8]row, frames []Frame) 
 		if err != nil {
 			return err
 		}
-		size := 4 + 32*q + 16 // header, shares, tag
-		if pairID(dealer, j).dealer() == dealer {
-			size += 32
-		}
+		size := plainSize(int(s.spec.Sums), q, pairID(dealer, j).dealer() == dealer) + 16 // tag
 		if len(b.ct) != size {
 			return fmt.Errorf("%w: bundle of %d for %d has %d bytes, not %d", ErrTranscript, dealer, j, len(b.ct), size)
 		}
@@ -74,9 +83,50 @@ func (s *Server) checkBundles(dealer uint8, rows map[uint8]row, frames []Frame) 
 	return nil
 }
 
+// checkLeaves recomputes a dealer's self_root and pair_roots from its
+// commitments, which the paths in openings need (S21).
+func (s *Server) checkLeaves(dealer uint8, m share, rows map[uint8]row, f Frame) error {
+	ids := dealt(dealer, s.u1)
+	if f.Type != TypeLeaves || len(f.Body) != 32*len(ids)*int(s.spec.Sums) {
+		return fmt.Errorf("%w: %s of %d with %d bytes instead of its leaves", ErrTranscript, f.Type, dealer, len(f.Body))
+	}
+	for n, id := range ids {
+		root := m.selfRoot
+		if id.kind == kindPair {
+			root = rows[id.other()].pairRoot
+		}
+		if MerkleRoot(column(f.Body, n, len(ids))) != root {
+			return fmt.Errorf("%w: leaves of %d for seed of %d and %d do not lead to its root", ErrTranscript, dealer, id.a, id.b)
+		}
+	}
+	return nil
+}
+
+// column returns from the body of `leaves` the commitments to the n-th of q
+// seeds, one for each sum.
+func column(body []byte, n, q int) [][32]byte {
+	var l [][32]byte
+	for at := 32 * n; at < len(body); at += 32 * q {
+		l = append(l, [32]byte(body[at:]))
+	}
+	return l
+}
+
+// commitment returns the leaf of a seed of the present sum and its path to the
+// dealer's self_root or pair_root.
+func (s *Server) commitment(id secretID) (leaf [32]byte, path [][32]byte) {
+	if s.spec.Sums == 1 {
+		return leaf, nil
+	}
+	ids := dealt(id.dealer(), s.u1)
+	p := s.accepted[TypeShare][id.dealer()]
+	l := column(p[len(p)-1].Body, slices.Index(ids, id), len(ids))
+	return l[s.sum.K-1], MerklePath(l, int(s.sum.K)-1)
+}
+
 // CloseShare fixes U2 and returns for each of its members the packet of shares,
 // rows and bundles. Fewer than t abort the batch: ErrTooFew. Called again it
-// returns the same.
+// returns the same, until a sum follows on a closed one: ErrStale.
 func (s *Server) CloseShare() (map[uint8][]Frame, error) {
 	if s.delivered != nil {
 		return s.delivered, nil
@@ -92,7 +142,7 @@ func (s *Server) CloseShare() (map[uint8][]Frame, error) {
 	if err := s.readShares(s.cfg.Roster, s.firsts(TypeShare, u2)); err != nil {
 		return nil, err
 	}
-	s.g = transcript(s.h2, 1, s.u2, s.dsum, s.sum.Prev)
+	s.begin(s.u2)
 	s.delivered = map[uint8][]Frame{}
 	for _, j := range u2.Members() {
 		for _, d := range u2.Members() {

@@ -11,7 +11,7 @@ func (s *Server) acceptAgree(from uint8, frames []Frame) error {
 	if err != nil {
 		return err
 	}
-	if !s.u3.Has(from) || m != (agree{k: 1, g: s.g, h3: s.h3}) {
+	if !s.u3.Has(from) || m != (agree{k: s.sum.K, g: s.g, h3: s.h3}) {
 		return fmt.Errorf("%w: agree of %d is for other survivors", ErrTranscript, from)
 	}
 	return nil
@@ -23,7 +23,7 @@ func (s *Server) Certificate() ([]Frame, bool) {
 	if s.phase < PhaseUnmask || s.phase == PhaseAborted {
 		return nil, false
 	}
-	m := certificate{k: 1}
+	m := certificate{k: s.sum.K}
 	for _, f := range s.firsts(TypeAgree, s.senders(TypeAgree)) {
 		m.signs = append(m.signs, agreement{member: f.Sender, signature: [64]byte(f.Signature)})
 	}
@@ -38,10 +38,10 @@ func (s *Server) acceptUnmask(from uint8, frames []Frame) error {
 	if err != nil {
 		return err
 	}
-	if !s.u3.Has(from) || m.k != 1 || m.h3 != s.h3 {
+	if !s.u3.Has(from) || m.k != s.sum.K || m.h3 != s.h3 {
 		return fmt.Errorf("%w: unmask of %d is for other survivors", ErrTranscript, from)
 	}
-	ids := opened(s.u2, s.u3)
+	ids := opened(s.eligible, s.u3)
 	if len(ids) != len(m.items) {
 		return fmt.Errorf("%w: unmask of %d has %d shares, %d needed", ErrTranscript, from, len(m.items), len(ids))
 	}
@@ -52,7 +52,7 @@ func (s *Server) acceptUnmask(from uint8, frames []Frame) error {
 	}
 	for _, it := range m.items {
 		dealer := it.secret.dealer()
-		if !checkShare(it, s.h1, 1, s.u1, from, s.rows[dealer][from].shareRoot) {
+		if !s.checkShare(it, m.k, from, s.rows[dealer][from].shareRoot) {
 			s.blame(s.shareBlame(dealer, from, frames[0]))
 			return fmt.Errorf("%w: share that %d gave of %d's seed", ErrBlamed, from, dealer)
 		}
@@ -99,12 +99,13 @@ func (s *Server) combine() error {
 		return fmt.Errorf("combine shares: %w", err)
 	}
 	var list []opening
-	for i, id := range opened(s.u2, s.u3) {
+	for i, id := range opened(s.eligible, s.u3) {
 		o := opening{secret: id, seed: [32]byte(seeds[32*i:])}
 		if id.kind == kindPair {
 			o.row = s.rows[id.dealer()][id.other()]
 		}
-		if checkOpening(o, s.h1, 1, s.u1, s.dealers) != nil {
+		_, o.path = s.commitment(id)
+		if s.checkOpening(o) != nil {
 			b := s.dealingBlame(id, holders)
 			s.blame(b)
 			s.fail(ReasonDealing, b.Digest())
@@ -127,7 +128,7 @@ func (s *Server) Result(words uint32, sumRoot, state, model [32]byte) ([]Frame, 
 		return nil, fmt.Errorf("%w: %d words, the sum has %d", ErrResult, words, s.sum.Layout().Words())
 	}
 	o := openings{list: s.opened}
-	m := result{k: 1, h3: s.h3, sumRoot: sumRoot, words: words, state: state, model: model, openingsRoot: o.root()}
+	m := result{k: s.sum.K, h3: s.h3, sumRoot: sumRoot, words: words, state: state, model: model, openingsRoot: o.root()}
 	f, err := sign(s.cfg.Sign, TypeResult, s.dspec, 0, m.body())
 	if err != nil {
 		return nil, err
@@ -140,14 +141,14 @@ func (s *Server) Result(words uint32, sumRoot, state, model [32]byte) ([]Frame, 
 	return s.published, nil
 }
 
-// Published returns every frame that VerifyRound needs, once the batch is
-// closed; nil before.
+// Published returns every frame that VerifyRound needs for the present sum, once
+// that is closed; nil before.
 func (s *Server) Published() []Frame {
 	certificate, ok := s.Certificate()
 	if s.phase != PhaseClosed || !ok {
 		return nil
 	}
-	all := append([]Frame(nil), s.opening...)
+	all := []Frame{s.opening[0], s.announce}
 	all = append(append(all, s.adverted...), s.firsts(TypeShare, s.u2)...)
 	return append(append(append(all, s.survived...), certificate...), s.published...)
 }

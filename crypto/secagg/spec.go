@@ -11,7 +11,26 @@ import (
 const (
 	specSize = 236
 	sumSize  = 230
+
+	// MaxSums is the most sums of a batch (S9).
+	MaxSums = 1024
+	// MaxSecrets bounds the sums of a batch times its members (S9): what one
+	// member deals and keeps, and the size of a bundle, grow with it.
+	MaxSecrets = 18000
 )
+
+// checkSums holds the number of sums of a batch to S9, and their rounds to what
+// the field of the round can count.
+func checkSums(s Spec) error {
+	m, n := int(s.Sums), s.Cohort.Len()
+	switch {
+	case m < 1 || m > MaxSums || m*n > MaxSecrets:
+		return fmt.Errorf("%w: batch of %d sums with %d members", ErrPolicy, m, n)
+	case uint64(s.Round)+uint64(m)-1 > math.MaxUint32:
+		return fmt.Errorf("%w: batch of %d sums from round %d", ErrPolicy, m, s.Round)
+	}
+	return nil
+}
 
 // Spec opens a batch (§5, `spec`).
 type Spec struct {
@@ -23,7 +42,7 @@ type Spec struct {
 	Nonce      [32]byte
 	Cohort     Set
 	N, T       uint8     // only compared with the plan's (S5)
-	Sums       uint16    // sums of the batch; 1 is the only value run
+	Sums       uint16    // sums of the batch, at least 1 (S9)
 	Deadlines  [5]uint32 // ticks for Advertise, Share, Mask, Agree, Unmask (S67)
 	First      [32]byte  // digest of the first sum message
 }

@@ -15,8 +15,8 @@ type VerifyConfig struct {
 	Expect       Sum // as in ClientConfig
 }
 
-// VerifyRound verifies a published round from its frames alone: spec, sum,
-// adverts, shares, survivors, masks, certificate, result, openings, in this
+// VerifyRound verifies a published round from its frames alone: spec, its sum (in
+// a batch any of them), adverts, shares, survivors, masks, certificate, result, openings, in this
 // order; rows after the shares are allowed and not needed. It checks what a
 // member present would have checked in public messages. Fetching the sum,
 // recomputing the model and the spot check remain (S62). Errors are those of
@@ -42,7 +42,9 @@ func VerifyRound(cfg VerifyConfig, frames []Frame) (Closed, error) {
 		return Closed{}, err
 	}
 	p.all(TypeRow)
-	v.g = transcript(v.h2, 1, v.u2, v.dsum, v.sum.Prev)
+	if err := v.beginPublic(); err != nil {
+		return Closed{}, err
+	}
 	if err := p.survivors(cfg.MinSurvivors); err != nil {
 		return Closed{}, err
 	}
@@ -76,7 +78,29 @@ func (p *proof) begin(cfg VerifyConfig) error {
 	if err := checkPins(p.v.spec, pins{federation: cfg.Federation, roster: cfg.RosterDigest, plan: cfg.Plan, run: cfg.Run, cohort: cfg.Cohort}); err != nil {
 		return err
 	}
-	return checkStep(p.v, cfg.Expect, false)
+	if p.v.sum.K == 1 {
+		return checkStep(p.v, cfg.Expect, false)
+	}
+	s := p.v.sum
+	if s.K < 1 || s.K > p.v.spec.Sums || s.Run != p.v.spec.Run || s.Round != roundOf(p.v.spec, s.K) {
+		return fmt.Errorf("%w: sum %d is not one of this spec", ErrTranscript, s.K)
+	}
+	return matchStep(s, int(p.v.spec.N), cfg.Expect, false)
+}
+
+// beginPublic is begin for a reader of public messages. From the second sum on
+// who is eligible, and prev, come from the coordinator's signed sum: g_k covers
+// both, and t members who knew them by themselves sign it with h3 in `agree`.
+func (v *transcriptView) beginPublic() error {
+	eligible := v.u2
+	if v.sum.K != 1 {
+		eligible = v.sum.Members
+	}
+	if !eligible.SubsetOf(v.u2) {
+		return fmt.Errorf("%w: %v are eligible and did not share", ErrTranscript, eligible.Minus(v.u2))
+	}
+	v.begin(eligible)
+	return nil
 }
 
 func (p *proof) survivors(minSurvivors int) error {

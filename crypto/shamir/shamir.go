@@ -31,17 +31,56 @@ func Split(secrets, coefficients []byte, t int, xs []uint8) ([][]byte, error) {
 	}
 	shares := make([][]byte, len(xs))
 	for i, x := range xs {
-		share := make([]byte, len(secrets))
-		for off := 0; off < len(secrets); off += 8 {
-			var y uint64
-			for d := t - 2; d >= 0; d-- { // Horner, highest degree first
-				y = mulWord(y^binary.LittleEndian.Uint64(coefficients[d*len(secrets)+off:]), x)
-			}
-			binary.LittleEndian.PutUint64(share[off:], y^binary.LittleEndian.Uint64(secrets[off:]))
-		}
-		shares[i] = share
+		shares[i] = make([]byte, len(secrets))
+		evaluate(shares[i], secrets, coefficients, x)
 	}
 	return shares, nil
+}
+
+// blockWords is how many words are evaluated together: they stay in the nearest
+// cache while the coefficients pass by.
+const blockWords = 64
+
+// evaluate writes one holder's share: Horner's rule, highest degree first.
+func evaluate(share, secrets, coefficients []byte, x uint8) {
+	var y [blockWords]uint64
+	defer clear(y[:])
+	for off := 0; off < len(secrets); off += 8 * blockWords {
+		block := y[:min(blockWords, (len(secrets)-off)/8)]
+		clear(block)
+		for at := len(coefficients) - len(secrets) + off; at >= 0; at -= len(secrets) {
+			addWords(block, coefficients[at:])
+			scale(block, x)
+		}
+		addWords(block, secrets[off:])
+		for w, v := range block {
+			binary.LittleEndian.PutUint64(share[off+8*w:], v)
+		}
+	}
+}
+
+func addWords(a []uint64, b []byte) {
+	for w := range a {
+		a[w] ^= binary.LittleEndian.Uint64(b[8*w:])
+	}
+}
+
+// scale multiplies every byte of a by x. It branches on x alone, which is public.
+func scale(a []uint64, x uint8) {
+	var product [blockWords]uint64
+	defer clear(product[:])
+	r := product[:len(a)]
+	for ; x != 0; x >>= 1 {
+		if x&1 == 1 {
+			for w := range r {
+				r[w] ^= a[w]
+			}
+		}
+		for w, v := range a {
+			a[w] = double(v)
+		}
+	}
+	copy(a, r)
 }
 
 // Combine returns the secrets from the shares of the holders at xs. It takes
@@ -107,10 +146,15 @@ func mulWord(a uint64, x uint8) uint64 {
 	var r uint64
 	for i := range 8 {
 		r ^= a & -uint64(x>>i&1)
-		carry := a >> 7 & ones
-		a = a&low7<<1 ^ carry*0x1b // 0x1b < 2^8: the products do not meet
+		a = double(a)
 	}
 	return r
+}
+
+// double multiplies each of the eight bytes of a by 2.
+func double(a uint64) uint64 {
+	carry := a >> 7 & ones
+	return a&low7<<1 ^ carry*0x1b // 0x1b < 2^8: the products do not meet
 }
 
 func distinct(xs []uint8) bool {

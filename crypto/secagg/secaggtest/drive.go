@@ -41,6 +41,9 @@ func (b *Batch) answer(from uint8, out secagg.ClientOutput, err error) {
 	if out.Closed != nil {
 		b.Closed[from] = out.Closed
 	}
+	if out.Ended != nil {
+		b.Ended[from] = out.Ended
+	}
 	if len(out.Send) == 0 || !b.send(from, out.Send) || out.Upload == nil {
 		return
 	}
@@ -92,8 +95,27 @@ func (b *Batch) Share(who secagg.Set) error {
 	return nil
 }
 
-// Mask closes Share and takes the uploads of who among U2.
+// Mask closes Share and takes the uploads of who among U2. With Lead that is for
+// the second sum, after the first.
 func (b *Batch) Mask(who secagg.Set) error {
+	b.T.Helper()
+	if b.Packet != nil {
+		b.Announce(who)
+		return nil
+	}
+	if !b.lead {
+		return b.shares(who)
+	}
+	if _, err := b.Server.CloseShare(); err != nil {
+		return err
+	}
+	b.runLead()
+	b.Announce(who)
+	return nil
+}
+
+// shares closes Share and hands out what was shared.
+func (b *Batch) shares(who secagg.Set) error {
 	b.T.Helper()
 	p, err := b.Server.CloseShare()
 	if err != nil {
@@ -105,6 +127,69 @@ func (b *Batch) Mask(who secagg.Set) error {
 		}
 	}
 	return nil
+}
+
+// lead runs the present sum with everyone, forgets what it left behind, and
+// announces the next one.
+func (b *Batch) runLead() {
+	b.T.Helper()
+	toNode, toCoord := b.ToNode, b.ToCoord
+	b.ToNode, b.ToCoord = nil, nil
+	all := b.Server.Shared()
+	require.NoError(b.T, b.shares(all))
+	require.NoError(b.T, b.Agree(all))
+	require.NoError(b.T, b.Unmask(all))
+	require.NoError(b.T, b.Publish(all))
+	require.Empty(b.T, b.Errors)
+	for _, i := range all.Members() {
+		b.Sent[i] = b.Sent[i][:2]
+		b.Facts[i] = b.Facts[i][:1]
+		delete(b.Closed, i)
+	}
+	b.Result, b.Streams, b.lead = nil, nil, false
+	p, err := b.Server.Next(b.Opt.Sum, b.leadRequire, b.leadEvidence)
+	require.NoError(b.T, err)
+	b.Packet = p
+	b.ToNode, b.ToCoord = toNode, toCoord
+}
+
+// Next announces sum k+1 and takes the uploads of who among those eligible. They
+// expect the sum that is announced.
+func (b *Batch) Next(who secagg.Set, sum secagg.Sum, want *secagg.Set) error {
+	b.T.Helper()
+	p, err := b.Server.Next(sum, want, nil)
+	if err != nil {
+		return err
+	}
+	b.Packet = p
+	b.Announce(who)
+	return nil
+}
+
+// Announce repeats the sum to who among those eligible; members between two sums
+// are told first what to expect.
+func (b *Batch) Announce(who secagg.Set) {
+	b.T.Helper()
+	for _, i := range who.Members() {
+		if !b.Server.Eligible().Has(i) {
+			continue
+		}
+		if c := b.Clients[i]; c.State() == "waiting" {
+			s := b.Server.Sum()
+			require.NoError(b.T, c.Expect(s, s.Step, uint32(i)+20))
+		}
+		b.Deliver(i, b.Packet)
+	}
+}
+
+// AbortSum ends the present sum for who.
+func (b *Batch) AbortSum(reason uint8, who secagg.Set) {
+	b.T.Helper()
+	p := b.Server.AbortSum(reason, [32]byte{})
+	require.NotEmpty(b.T, p)
+	for _, i := range who.Members() {
+		b.Deliver(i, p)
+	}
 }
 
 // Agree closes Mask and takes the agreement of who among U3.
@@ -179,12 +264,23 @@ func (b *Batch) Run(drop map[uint8]secagg.Phase) error {
 		return s
 	}
 	b.Advertise(present(secagg.PhaseAdvertise))
+	if err := b.Share(present(secagg.PhaseShare)); err != nil {
+		return err
+	}
+	if err := b.Mask(present(secagg.PhaseMask)); err != nil {
+		return err
+	}
+	return b.RunSum(present)
+}
+
+// RunSum goes from Agree through Publish of the present sum; present tells who
+// answers each phase.
+func (b *Batch) RunSum(present func(p secagg.Phase) secagg.Set) error {
+	b.T.Helper()
 	for _, step := range []struct {
 		phase secagg.Phase
 		run   func(secagg.Set) error
 	}{
-		{secagg.PhaseShare, b.Share},
-		{secagg.PhaseMask, b.Mask},
 		{secagg.PhaseAgree, b.Agree},
 		{secagg.PhaseUnmask, b.Unmask},
 		{secagg.PhasePublish, b.Publish},

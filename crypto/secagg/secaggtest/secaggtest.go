@@ -23,12 +23,21 @@ type Options struct {
 	Seed    byte    // keys, ρ and vectors follow from it
 	Round   uint32  // default 1
 	Run     [16]byte
-	Sum     secagg.Sum                                 // default DefaultSum
+	Sum     secagg.Sum                                 // the first one; default DefaultSum
+	Sums    uint16                                     // of the batch; default Sums
 	Seal    func(dealer uint8) secagg.Seal             // default hpkeseal.Seal
 	Client  func(i uint8, cfg *secagg.ClientConfig)    // last word on a client's configuration
 	Server  func(cfg *secagg.ServerConfig)             // last word on the server's
 	Vector  func(i uint8, layout ring.Layout) []uint64 // default Vector
 }
+
+// Sums is the default of Options.Sums, and with Lead set the first sum of every
+// batch is run before a test gets to see Mask: what it tests is then the second
+// one. A test that runs others over batches sets both for that time.
+var (
+	Sums uint16 = 1
+	Lead bool
+)
 
 // Batch is one batch under test.
 type Batch struct {
@@ -45,12 +54,18 @@ type Batch struct {
 	Facts   map[uint8][]secagg.Fact                           // stored by each client
 	Errors  map[uint8]error                                   // why a client left
 	Refused map[uint8]error                                   // why the server refused a member's last packet
-	Closed  map[uint8]*secagg.Closed                          // results verified by each client
+	Closed  map[uint8]*secagg.Closed                          // results verified by each client, of the last sum
+	Ended   map[uint8]*secagg.AbortError                      // last abort of one sum
 	Sent    map[uint8][][]secagg.Frame                        // every packet of each client
 	Streams []secagg.Stream                                   // after Publish
 	Result  []uint64                                          // the sum, after Publish
 	ToNode  func(to uint8, p []secagg.Frame) []secagg.Frame   // alters the coordinator's packets; nil result: lost
 	ToCoord func(from uint8, p []secagg.Frame) []secagg.Frame // alters the members' packets; nil result: lost
+	Packet  []secagg.Frame                                    // the last sum announced by Next
+
+	lead         bool // the first sum is still to be run
+	leadRequire  *secagg.Set
+	leadEvidence [][]byte
 }
 
 // Digest makes a recognisable 32-byte value.
@@ -128,14 +143,17 @@ func New(t testing.TB, o Options) *Batch {
 	if o.Seal == nil {
 		o.Seal = func(uint8) secagg.Seal { return hpkeseal.Seal }
 	}
-	if o.Vector == nil {
-		o.Vector = func(i uint8, l ring.Layout) []uint64 { return Vector(i, o.Seed, l) }
+	if o.Sums == 0 {
+		o.Sums = Sums
 	}
 	b := &Batch{
 		T: t, Opt: o, Clients: map[uint8]*secagg.Client{}, Configs: map[uint8]secagg.ClientConfig{},
 		Vectors: map[uint8][]uint64{}, Uploads: map[uint8]*secagg.Upload{}, Facts: map[uint8][]secagg.Fact{},
 		Errors: map[uint8]error{}, Refused: map[uint8]error{}, Closed: map[uint8]*secagg.Closed{},
-		Sent: map[uint8][][]secagg.Frame{},
+		Sent: map[uint8][][]secagg.Frame{}, Ended: map[uint8]*secagg.AbortError{},
+	}
+	if o.Vector == nil {
+		b.Opt.Vector = func(i uint8, l ring.Layout) []uint64 { return Vector(i, o.Seed+byte(b.Server.Sum().K)-1, l) }
 	}
 	b.Roster, b.Keys = NewRoster(o.Seed, o.Members)
 	for _, i := range o.Members {
@@ -163,20 +181,32 @@ func (b *Batch) ServerConfig() secagg.ServerConfig {
 	cfg := secagg.ServerConfig{
 		Roster: b.Roster, RosterDigest: Digest("roster"), Federation: Digest("federation"), Plan: Digest("plan"),
 		Cohort: b.Cohort(), Sum: b.Opt.Sum, Sign: b.Sign(0),
-		Spec: secagg.Spec{Run: b.Opt.Run, Round: b.Opt.Round, Nonce: sha256.Sum256([]byte{'n', b.Opt.Seed}), Deadlines: [5]uint32{30, 30, 60, 30, 30}},
+		Spec: secagg.Spec{Run: b.Opt.Run, Round: b.Opt.Round, Sums: b.Opt.Sums, Nonce: sha256.Sum256([]byte{'n', b.Opt.Seed}), Deadlines: [5]uint32{30, 30, 60, 30, 30}},
 	}
 	if b.Opt.Server != nil {
 		b.Opt.Server(&cfg)
 	}
+	b.lead, b.leadRequire, b.leadEvidence = Lead, cfg.Require, cfg.Evidence
+	if Lead {
+		cfg.Sum.Step += leadStep
+		cfg.Require, cfg.Evidence = nil, nil
+	}
 	return cfg
 }
+
+// leadStep takes the first sum that Lead runs to a place that no test looks at.
+const leadStep = 1000
 
 func (b *Batch) clientConfig(i uint8) secagg.ClientConfig {
 	cfg := secagg.ClientConfig{
 		Self: i, Federation: Digest("federation"), RosterDigest: Digest("roster"), Plan: Digest("plan"),
-		Roster: b.Roster, Cohort: b.Cohort(), Run: b.Opt.Run, LastRound: b.Opt.Round - 1, MinCohort: 3,
+		Roster: b.Roster, Cohort: b.Cohort(), Run: b.Opt.Run, LastRound: b.Opt.Round - 1, MinCohort: 3, MaxSums: b.Opt.Sums,
 		Expect: b.Opt.Sum, Number: b.Opt.Sum.Step, Rows: uint32(i) + 20, Sign: b.Sign(i), Seal: b.Opt.Seal(i),
 		Rho: sha256.Sum256([]byte{'r', b.Opt.Seed, i}),
+	}
+	if Lead {
+		cfg.Expect.Step += leadStep
+		cfg.Number += leadStep
 	}
 	if b.Opt.Client != nil {
 		b.Opt.Client(i, &cfg)
@@ -184,10 +214,21 @@ func (b *Batch) clientConfig(i uint8) secagg.ClientConfig {
 	return cfg
 }
 
-// Verify returns the configuration of someone who verifies this round later.
+// Step returns the sum that all derive for sum k of the batch, the one after the
+// sum before.
+func (b *Batch) Step(k uint16) secagg.Sum {
+	s := b.Opt.Sum
+	s.Step += uint32(k) - 1
+	if k > 1 {
+		s.State = sha256.Sum256([]byte{'s', byte(k)})
+	}
+	return s
+}
+
+// Verify returns the configuration of someone who verifies the present sum's round later.
 func (b *Batch) Verify() secagg.VerifyConfig {
 	return secagg.VerifyConfig{
 		Federation: Digest("federation"), RosterDigest: Digest("roster"), Plan: Digest("plan"),
-		Roster: b.Roster, Cohort: b.Cohort(), Run: b.Opt.Run, Expect: b.Opt.Sum,
+		Roster: b.Roster, Cohort: b.Cohort(), Run: b.Opt.Run, Expect: b.Server.Sum(),
 	}
 }

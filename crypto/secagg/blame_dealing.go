@@ -9,7 +9,7 @@ import (
 // dealing judges kind 3: shares the dealer itself committed to do not lie on
 // one polynomial that gives the committed seed.
 func (p *proof) dealing() (member uint8, err error) {
-	if err := p.v.readAdverts(p.r, p.all(TypeAdvert)); err != nil {
+	if err := p.readSetup(); err != nil {
 		return 0, err
 	}
 	s, d, err := p.dealer()
@@ -32,7 +32,7 @@ func (p *proof) dealing() (member uint8, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, id := range dealt(d, p.v.u1) {
+	for _, id := range dealt(d, p.v.holders(d)) {
 		root := s.selfRoot
 		if id.kind == kindPair {
 			root = rows[id.other()].pairRoot
@@ -112,10 +112,10 @@ func (g *points) with(holder uint8, share [32]byte) *points {
 	return g
 }
 
-// wrong reports whether t or more shares do not give the committed seed, or one
+// wrong reports whether enough shares do not give the committed seed, or one
 // more is off their polynomial.
 func (g *points) wrong(id secretID, k uint16, v transcriptView, leaf [32]byte) bool {
-	t := Threshold(v.spec.Cohort.Len())
+	t := v.graph.threshold(id.dealer())
 	if len(g.holders) < t {
 		return false
 	}

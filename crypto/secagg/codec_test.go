@@ -122,7 +122,7 @@ func TestFrameSizes(t *testing.T) {
 	require.Equal(t, 65549, frameHeader+kinds[TypeChunk].max)
 	require.Equal(t, 16<<10, signed(TypeSurvivors))
 	require.Equal(t, 137, signed(TypeAgree))
-	require.Equal(t, 4170, frameHeader+kinds[TypeCertificate].max)
+	require.Equal(t, 16585, frameHeader+kinds[TypeCertificate].max)
 	require.Equal(t, 1<<20, signed(TypeUnmask))
 	require.Equal(t, 105, signed(TypeComplaint))
 	require.Equal(t, 73, signed(TypeDispute))

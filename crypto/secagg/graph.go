@@ -52,9 +52,6 @@ func drawGraph(seed [32]byte, cohort Set, cycles int) *graph {
 	return g
 }
 
-// cyclesFor returns how many cycles make the graph of a cohort of n (V9).
-func cyclesFor(n int) int { return 41 + (n+7)/8 }
-
 func (g *graph) join(i, j uint8) {
 	g.near[i], g.near[j] = g.near[i].With(j), g.near[j].With(i)
 }

@@ -50,7 +50,7 @@ func (s *Server) mayAccuse(from, dealer uint8) error {
 // bundleEvidence is kind 1: spec, adverts, the dealer's share, row and bundle,
 // the complaint (S68).
 func (s *Server) bundleEvidence(dealer, j uint8, complaint Frame) []byte {
-	frames := append([]Frame{s.opening[0]}, s.adverted...)
+	frames := append([]Frame{s.opening[0]}, s.setup()...)
 	frames = append(frames, s.accepted[TypeShare][dealer][0], s.rowFrame(dealer, j), s.bundleFrame(dealer, j), complaint)
 	return evidence(BlameBundle, frames...)
 }
@@ -58,7 +58,7 @@ func (s *Server) bundleEvidence(dealer, j uint8, complaint Frame) []byte {
 // shareBlame is kind 2: the whole record up to h3, the dealer's row for j, and
 // the unmask of j.
 func (s *Server) shareBlame(dealer, j uint8, unmask Frame) Blame {
-	frames := append([]Frame{s.opening[0], s.announce}, s.adverted...)
+	frames := append([]Frame{s.opening[0], s.announce}, s.setup()...)
 	frames = append(append(frames, s.firsts(TypeShare, s.u2)...), s.firsts(TypeMask, s.u3)...)
 	frames = append(frames, s.rowFrame(dealer, j), unmask)
 	return Blame{Kind: BlameShare, Member: j, Evidence: evidence(BlameShare, frames...)}
@@ -69,7 +69,7 @@ func (s *Server) shareBlame(dealer, j uint8, unmask Frame) Blame {
 // seed with its path, and the holders' unmask messages.
 func (s *Server) dealingBlame(id secretID, holders []uint8) Blame {
 	d := id.dealer()
-	frames := append([]Frame{s.opening[0]}, s.adverted...)
+	frames := append([]Frame{s.opening[0]}, s.setup()...)
 	frames = append(frames, s.accepted[TypeShare][d][0])
 	for _, j := range SetOf(holders...).With(id.other()).Members() {
 		frames = append(frames, s.rowFrame(d, j))

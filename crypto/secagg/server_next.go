@@ -73,7 +73,7 @@ func (s *Server) follow(sum Sum, f Frame) {
 	for _, t := range []Type{TypeMask, TypeAgree, TypeUnmask} {
 		delete(s.accepted, t)
 	}
-	s.uploads, s.items = map[uint8]*received{}, map[uint8][]unmaskItem{}
+	s.uploads, s.items = map[uint8]*received{}, map[uint8]map[secretID][32]byte{}
 	s.opened, s.survived, s.published = nil, nil, nil
 	s.reason, s.evidence = 0, [32]byte{}
 	s.phase = PhaseMask
@@ -86,8 +86,9 @@ func (s *Server) forgetBundles() {
 	}
 	s.delivered = nil
 	for d, p := range s.accepted[TypeShare] {
-		keep := append([]Frame(nil), p[:1+s.u1.Len()]...)
-		s.accepted[TypeShare][d] = append(keep, p[2*s.u1.Len():]...)
+		n := s.holders(d).Len()
+		keep := append([]Frame(nil), p[:1+n]...)
+		s.accepted[TypeShare][d] = append(keep, p[2*n:]...)
 	}
 }
 

@@ -37,9 +37,12 @@ type Config struct {
 	Tick       time.Duration // unit of all deadlines; 0 is one second
 	Grace      uint32        // ticks until a lost member no longer holds up a phase; 0 is 5
 	FullCohort uint32        // ticks to wait for the whole cohort before statistics and evaluation; 0 is 600
-	MaxAborts  int           // aborted rounds of one step before the run fails; 0 is 20
-	Window     time.Duration // how long the last round's masked vectors are kept for spot checks (S55); 0 is 10 minutes
-	Patient    bool          // no deadlines: for a federation in one process
+	// MaxBatchTicks is the age at which a batch of sums gets no further one, so that no node keeps its secrets longer (S40);
+	// 0 is 3,600.
+	MaxBatchTicks uint32
+	MaxAborts     int           // aborted rounds of one step before the run fails; 0 is 20
+	Window        time.Duration // how long the last round's masked vectors are kept for spot checks (S55); 0 is 10 minutes
+	Patient       bool          // no deadlines: for a federation in one process
 
 	CertificateLife time.Duration // of members; 0 is the default of package identity
 	Version         string        // of this program, in statements
@@ -62,6 +65,7 @@ func (c *Config) setDefaults() error {
 	setZero(&c.Tick, time.Second)
 	setZero(&c.Grace, 5)
 	setZero(&c.FullCohort, 600)
+	setZero(&c.MaxBatchTicks, 3600)
 	setZero(&c.MaxAborts, 20)
 	setZero(&c.Window, 10*time.Minute)
 	setZero(&c.Version, "unknown")

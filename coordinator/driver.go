@@ -93,12 +93,12 @@ func (c *Coordinator) Chunk(ctx context.Context, member uint8, at rpc.Vector, in
 	if err != nil {
 		return false, err
 	}
-	a, err := r.ask(ctx, event{Event: round.Chunk{From: member, Index: index, Data: data}, number: at.Round})
+	a, err := r.ask(ctx, event{Event: round.Chunk{From: member, Index: index, Data: data}, number: at.Round, k: at.K})
 	return a.complete, err
 }
 
 func (c *Coordinator) vector(member uint8, at rpc.Vector) (*run, error) {
-	if at.K != 1 || at.Round == 0 {
+	if at.K == 0 || at.Round == 0 {
 		return nil, fmt.Errorf("sum %d of round %d: %w", at.K, at.Round, rpc.ErrNotFound)
 	}
 	return c.of(member, at.Run)
@@ -119,7 +119,7 @@ func (c *Coordinator) Whole(ctx context.Context, member uint8, at rpc.Vector) er
 		c.cfg.Log.Error("masked vector not synced", "run", runName(r.id), "round", at.Round, "error", err)
 		return fmt.Errorf("vector is not stored: %w", secagg.ErrUpload)
 	}
-	_, err = r.ask(ctx, event{Event: round.Whole{From: member}, number: at.Round})
+	_, err = r.ask(ctx, event{Event: round.Whole{From: member}, number: at.Round, k: at.K})
 	return err
 }
 
@@ -129,7 +129,7 @@ func (c *Coordinator) Have(ctx context.Context, member uint8, at rpc.Vector) ([]
 	if err != nil {
 		return nil, false, err
 	}
-	a, err := r.ask(ctx, event{Event: have{member}, number: at.Round})
+	a, err := r.ask(ctx, event{Event: have{member}, number: at.Round, k: at.K})
 	return a.bitmap, a.complete, err
 }
 

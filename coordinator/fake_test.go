@@ -176,7 +176,13 @@ func (f *fake) packet(ctx context.Context, stream grpc.BidiStreamingClient[pb.No
 			return f.leave(stream, packet, err)
 		}
 	}
-	if f.agg == nil || f.round != packet.Round {
+	if f.agg == nil {
+		return f.absent(stream, packet)
+	}
+	if f.agg.State() == "waiting" && t == secagg.TypeSum && packet.Round == f.round+1 {
+		f.round = packet.Round
+	}
+	if f.round != packet.Round {
 		return nil
 	}
 	out, err := f.agg.Receive(packet.Frames)
@@ -197,6 +203,17 @@ func (f *fake) packet(ctx context.Context, stream grpc.BidiStreamingClient[pb.No
 		return f.leave(stream, packet, err)
 	}
 	return f.act(ctx, stream, packet, out)
+}
+
+// absent says that a node that was started again is not in the batch, as a real one does.
+func (f *fake) absent(stream grpc.BidiStreamingClient[pb.NodeMessage, pb.CoordinatorMessage], p pb.RoundPacket) error {
+	switch p.Frames[0].Type {
+	case secagg.TypeShare, secagg.TypeSum, secagg.TypeSurvivors, secagg.TypeCertificate:
+		return stream.Send(&pb.NodeMessage{Message: &pb.NodeMessage_Left{
+			Left: &pb.Left{Run: p.Run[:], Round: p.Round, Reason: "started again"},
+		}})
+	}
+	return nil
 }
 
 func (f *fake) leave(stream grpc.BidiStreamingClient[pb.NodeMessage, pb.CoordinatorMessage], p pb.RoundPacket, why error) error {
@@ -246,7 +263,7 @@ func (f *fake) begin(ctx context.Context, p pb.RoundPacket) error {
 	cfg := secagg.ClientConfig{
 		Self: f.index, Federation: f.roster.ID, RosterDigest: f.roster.Digest(), Plan: f.plan.Digest(), Roster: f.roster.SecAgg(),
 		Cohort: cohort, Run: p.Run, LastRound: f.joined, MinCohort: 3, Expect: f.plan.Sum(step, p.Run, p.Round, f.state, model),
-		Number: step.Number(), Rows: 300, Sign: f.sign, Seal: hpkeseal.Seal,
+		Number: step.Number(), Rows: 300, MaxSums: uint16(f.plan.Batch), Sign: f.sign, Seal: hpkeseal.Seal,
 		Lock: func(name [32]byte) (secagg.Set, bool) { s, ok := f.locks[name]; return s, ok },
 	}
 	if _, err := rand.Read(cfg.Rho[:]); err != nil {
@@ -361,18 +378,41 @@ func (f *fake) act(ctx context.Context, stream grpc.BidiStreamingClient[pb.NodeM
 			return err
 		}
 	}
-	if out.Closed == nil {
-		return nil
+	if out.Closed != nil {
+		if err := f.close(ctx, p, *out.Closed); err != nil {
+			f.agg = nil
+			return err
+		}
 	}
-	f.agg = nil
+	if out.Closed != nil || out.Ended != nil {
+		return f.expect(p.Run)
+	}
+	return nil
+}
+
+func (f *fake) close(ctx context.Context, p pb.RoundPacket, c secagg.Closed) error {
 	_, sum, err := f.fetch(ctx, p.Run, p.Round, false)
 	if err != nil {
 		return err
 	}
-	if err := f.spot(ctx, p, *out.Closed, sum); err != nil {
+	if err := f.spot(ctx, p, c, sum); err != nil {
 		return err
 	}
-	return f.apply(p.Round, *out.Closed, sum)
+	return f.apply(p.Round, c, sum)
+}
+
+// expect goes on to the next sum of the batch, if there is one.
+func (f *fake) expect(run [16]byte) error {
+	step, more := f.machine.Next()
+	if !more || f.agg.Done() {
+		f.agg = nil
+		return nil
+	}
+	model, err := f.machine.Digest()
+	if err != nil {
+		return err
+	}
+	return f.agg.Expect(f.plan.Sum(step, run, 0, f.state, model), step.Number(), 300)
 }
 
 func (f *fake) more(sent []secagg.Frame) []secagg.Frame {

@@ -18,7 +18,7 @@ func (f *fake) upload(ctx context.Context, p pb.RoundPacket, u *secagg.Upload) e
 		return err
 	}
 	for i := range u.Chunks {
-		c := &pb.UploadChunk{Run: p.Run[:], Round: p.Round, K: 1, Index: uint32(i), Data: u.Chunk(i)}
+		c := &pb.UploadChunk{Run: p.Run[:], Round: p.Round, K: f.sum(), Index: uint32(i), Data: u.Chunk(i)}
 		if err := stream.Send(c); err != nil {
 			break
 		}
@@ -95,4 +95,10 @@ func (f *fake) tally() ([]int64, error) {
 		scores[i] = 0.2 + 0.5*float64(y) + 0.25*float64(i%2)
 	}
 	return f.machine.TallySchema().Count(scores, m.Label, m.Groups)
+}
+
+// sum is the place of the present sum in its batch.
+func (f *fake) sum() uint32 {
+	s, _ := f.agg.Sum()
+	return uint32(s.K)
 }

@@ -16,12 +16,12 @@ import (
 // maxBackoff bounds the pause after aborted rounds, in ticks.
 const maxBackoff = 60
 
-// next does what the run's state asks for: opens a round, waits for members with a stated reason, or ends the run.
+// next does what the run's state asks for: begins a round in the open batch or in a batch of its own, waits for members
+// with a stated reason, or ends the run.
 func (r *run) next(ctx context.Context) error {
 	if r.over() || r.round != nil && !r.round.Phase().Over() {
 		return nil
 	}
-	r.round = nil
 	step, more := r.machine.Next()
 	if !more {
 		return r.evaluated(ctx)
@@ -47,7 +47,21 @@ func (r *run) next(ctx context.Context) error {
 	r.mu.Lock()
 	r.view.Steps = r.steps(step)
 	r.mu.Unlock()
-	return r.open(ctx, opening)
+	if r.round != nil {
+		why := r.round.Rekey(opening.crowd)
+		if why == "" {
+			return r.goOn(ctx, opening)
+		}
+		r.c.cfg.Log.Info("fresh keys for the next sum", "run", runName(r.id), "reason", why)
+	}
+	return r.open(ctx, opening, r.batch(step))
+}
+
+// batch returns how many sums a batch that begins with this step may have: no more than the plan says or still needs (S9).
+func (r *run) batch(step schedule.Step) uint16 {
+	plan := r.plan.Plan
+	left := int(r.steps(step)-step.Ordinal) + 1
+	return uint16(min(plan.Batch, left, federation.MaxBatch(len(plan.Cohort.Members))))
 }
 
 // opening is a round about to be opened.
@@ -58,6 +72,7 @@ type opening struct {
 	spec    secagg.Spec
 	require *secagg.Set
 	proofs  [][]byte // against those of the released set who are not required
+	crowd   round.Crowd
 }
 
 // prepare looks whether a round can be opened now; reason says what it waits for.
@@ -78,12 +93,13 @@ func (r *run) prepare(step schedule.Step) (o opening, reason string, err error) 
 		set = set.Minus(guilty)
 		o.require = &set
 		if missing := set.Minus(crowd.ready); missing != (secagg.Set{}) {
-			return o, fmt.Sprintf("this step may have been released and needs the same survivors again (S35): waiting for %s",
-				strings.Join(crowd.roster.Names(missing), ", ")), nil
+			return o, fmt.Sprintf("this step may have been released and needs the same survivors again (S35): waiting for %s%s",
+				strings.Join(crowd.roster.Names(missing), ", "), r.hopeless(missing)), nil
 		}
 	} else if reason := r.patience(step, crowd); reason != "" {
 		return o, reason, nil
 	}
+	o.crowd = round.Crowd{Roster: crowd.roster.Digest(), Able: crowd.able, Ready: crowd.ready, Require: o.require}
 	var nonce [32]byte
 	if _, err := rand.Read(nonce[:]); err != nil {
 		return o, "", err
@@ -199,7 +215,7 @@ func (c crowd) missing(r *run) string {
 		case m.Suspended:
 			words = append(words, name+" (suspended)")
 		case r.excluded.Has(m.Index):
-			words = append(words, name+" (excluded: evidence in the journal)")
+			words = append(words, name+" (excluded: "+r.guilt(m.Index)+")")
 		case !c.approved.Has(m.Index):
 			words = append(words, name+" (has not approved)")
 		case !live:
@@ -211,9 +227,24 @@ func (c crowd) missing(r *run) string {
 	return strings.Join(words, ", ")
 }
 
-// open starts a round: the machine's first record is the signed opening.
-func (r *run) open(ctx context.Context, o opening) error {
+// goOn begins the next sum of the open batch (S38).
+func (r *run) goOn(ctx context.Context, o opening) error {
+	k, _ := r.round.Batch()
+	o.sum.K = k + 1
+	out, err := r.round.Continue(o.sum, o.require, o.proofs)
+	if err != nil {
+		return fmt.Errorf("go on with the batch: %w", err)
+	}
+	r.last, r.waited = r.round.Number(), 0
+	r.clock.open(round.Mask, r.c.cfg.Now())
+	r.setReason(Running, "")
+	return r.commit(ctx, out)
+}
+
+// open starts a batch: the machine's first record is the signed opening.
+func (r *run) open(ctx context.Context, o opening, sums uint16) error {
 	cfg := r.roundConfig(o.roster)
+	o.spec.Sums = sums
 	cfg.Server.Spec, cfg.Server.Sum, cfg.Server.Require, cfg.Server.Evidence = o.spec, o.sum, o.require, o.proofs
 	cfg.Excluded, cfg.Connected = o.barred, r.c.hub.Connected()
 	machine, out, err := round.New(cfg)
@@ -221,7 +252,7 @@ func (r *run) open(ctx context.Context, o opening) error {
 		return fmt.Errorf("open round: %w", err)
 	}
 	r.round, r.last, r.waited = machine, o.sum.Round, 0
-	r.clock.open(r.c.cfg.Now())
+	r.clock.open(round.Advertise, r.c.cfg.Now())
 	r.setReason(Running, "")
 	return r.commit(ctx, out)
 }
@@ -233,7 +264,7 @@ func (r *run) roundConfig(roster *federation.Roster) round.Config {
 			Roster: roster.SecAgg(), RosterDigest: roster.Digest(), Federation: r.c.id, Plan: r.plan.Digest,
 			Cohort: cohort, Sign: r.c.cfg.signer(),
 		},
-		Grace: r.c.cfg.Grace, Patient: r.c.cfg.Patient,
+		Grace: r.c.cfg.Grace, MaxAge: r.c.cfg.MaxBatchTicks, Patient: r.c.cfg.Patient,
 	}
 }
 
@@ -281,6 +312,36 @@ func (r *run) prove(member uint8, proof []byte) {
 		r.proofs = map[uint8][]byte{}
 	}
 	r.proofs[member] = proof
+}
+
+// dispute notes that a member could not open a dealer's bundle. When more members than may be corrupt say so, one of
+// them is honest, so the dealer takes no part in later rounds of the run. That is a count and not a proof: it does not
+// excuse the dealer where a step needs the same survivors again (S33, S70).
+func (r *run) dispute(member, dealer uint8) {
+	if r.disputes == nil {
+		r.disputes = map[uint8]secagg.Set{}
+	}
+	r.disputes[dealer] = r.disputes[dealer].With(member)
+	if n := len(r.plan.Plan.Cohort.Members); r.disputes[dealer].Len() > n-secagg.Threshold(n) {
+		r.excluded = r.excluded.With(dealer)
+	}
+}
+
+// guilt says why a member is excluded.
+func (r *run) guilt(member uint8) string {
+	n := len(r.plan.Plan.Cohort.Members)
+	if by := r.disputes[member].Len(); by > n-secagg.Threshold(n) {
+		return fmt.Sprintf("%d members could not open its bundles, which is a count and no proof", by)
+	}
+	return "evidence in the journal"
+}
+
+// hopeless says what an admin has to know when an excluded member is waited for.
+func (r *run) hopeless(missing secagg.Set) string {
+	if missing.Minus(missing.Minus(r.excluded)) == (secagg.Set{}) {
+		return ""
+	}
+	return ", of whom some are excluded from this run: only a new plan can go on without them"
 }
 
 // excuses returns who of a released set is proven guilty, and the evidence, in the order of the members.

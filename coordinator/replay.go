@@ -79,29 +79,46 @@ func (c *Coordinator) foldRun(rec journal.Record) error {
 
 // fold keeps of a round's records what a restart needs: all of an open round, the outcome of one that ended.
 func (r *run) fold(fact round.Record, rec journal.Record) error {
-	if fact.Round > r.last && fact.Kind != round.KindOpened {
+	if fact.Round > r.last && fact.Kind != round.KindOpened && (fact.Kind != round.KindNext || len(r.pending) == 0) {
 		return fmt.Errorf("record %d: round %d was never opened", rec.Seq, fact.Round)
 	}
 	switch fact.Kind {
 	case round.KindOpened:
 		r.last, r.pending = fact.Round, []round.Record{fact}
-		_, sum, err := round.Opening(fact)
+		spec, sum, err := round.Opening(fact)
 		if err != nil {
 			return fmt.Errorf("record %d: %w", rec.Seq, err)
 		}
-		r.view.open(sum, rec.Time)
+		r.first, r.sums = spec.Round, spec.Sums
+		r.view.open(sum, spec.Sums, rec.Time)
+	case round.KindNext:
+		sum, err := round.NextSum(fact)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", rec.Seq, err)
+		}
+		r.last, r.pending = fact.Round, append(r.pending, fact)
+		r.view.open(sum, r.sums, rec.Time)
 	case round.KindClosed:
-		r.pending, r.failures = nil, 0
+		r.failures = 0
 		r.closed = append(r.closed, closedRound{seq: rec.Seq, time: rec.Time, number: fact.Round, Close: *fact.Close})
 		r.setLock(fact.Close.Kind, fact.Close.Step, secagg.Set(fact.Close.Survivors))
 		r.view.close(fact.Round, *fact.Close, rec.Time)
+		fact.Frames = nil // made again from the rest, if the batch goes on
+		if r.pending = append(r.pending, fact); fact.Round-r.first+1 >= uint32(r.sums) {
+			r.pending = nil
+		}
 	case round.KindAborted:
-		r.pending = nil
+		if r.pending = append(r.pending, fact); !fact.Abort.GoesOn {
+			r.pending = nil
+		}
 		r.noteAbort(*fact.Abort)
 		r.view.abort(fact.Round, *fact.Abort, rec.Time)
 	default:
 		if fact.Kind == round.KindEvidence {
 			r.prove(fact.Member, fact.Proof)
+		}
+		if fact.Kind == round.KindDispute {
+			r.dispute(fact.Member, fact.Dealer)
 		}
 		r.pending = append(r.pending, fact)
 	}

@@ -35,12 +35,15 @@ type run struct {
 	done   chan struct{}
 
 	// Owned by the goroutine, and by replay before it starts.
-	last     uint32           // number of the newest round
-	pending  []round.Record   // of a round that was open when the coordinator stopped
-	failures int              // aborted rounds since the last closed one
-	why      string           // the newest abort's reason
-	excluded secagg.Set       // proven guilty (S72)
-	proofs   map[uint8][]byte // evidence against them that a node accepts (S33)
+	last     uint32               // number of the newest round
+	first    uint32               // of the newest batch, while replaying: its first round
+	sums     uint16               // and its most sums
+	pending  []round.Record       // of a batch that was not over when the coordinator stopped
+	failures int                  // aborted rounds since the last closed one
+	why      string               // the newest abort's reason
+	excluded secagg.Set           // proven guilty (S72)
+	proofs   map[uint8][]byte     // evidence against them that a node accepts (S33)
+	disputes map[uint8]secagg.Set // by dealer: who could not open its bundles (S70)
 	machine  *schedule.Machine
 	state    [32]byte // S58
 	round    *round.Round
@@ -67,6 +70,7 @@ type closedRound struct {
 type event struct {
 	Event  any    // a round.Event for the open round, or have; nil: look again at what can start
 	number uint32 // of the round it is for; 0: whichever is open
+	k      uint32 // of a vector: the sum's place in its batch
 	tick   bool
 	stop   string // ends the run, with this reason
 	sum    *sumDone
@@ -195,7 +199,7 @@ func (r *run) handle(ctx context.Context, batch []event) error {
 	stop := ""
 	for i, e := range batch {
 		if h, ok := e.Event.(have); ok {
-			answers[i] = r.have(h.member, e.number)
+			answers[i] = r.have(h.member, e)
 			continue
 		}
 		var o round.Output
@@ -232,14 +236,17 @@ func (r *run) apply(e event) (round.Output, error) {
 	if e.stop != "" {
 		e.Event = round.Stop{Reason: e.stop}
 	}
-	if r.round == nil || r.round.Phase().Over() {
-		if e.tick || e.stop != "" || e.number == 0 {
-			return round.Output{}, nil
-		}
-		return round.Output{}, fmt.Errorf("no round %d is open: %w", e.number, secagg.ErrStale)
+	if e.sum != nil && (r.round == nil || r.round.Number() != e.number || r.round.Phase() != round.Publish) {
+		return round.Output{}, nil // its round ended meanwhile, for instance because an admin stopped the run
 	}
-	if e.number != 0 && e.number != r.round.Number() {
-		return round.Output{}, fmt.Errorf("round %d is over, %d is open: %w", e.number, r.round.Number(), secagg.ErrStale)
+	if r.round == nil {
+		return round.Output{}, notOpen(e)
+	}
+	if r.round.Phase().Over() && !ofBatch(e.Event) {
+		return round.Output{}, notOpen(e)
+	}
+	if err := r.addressed(e); err != nil {
+		return round.Output{}, err
 	}
 	switch v := e.Event.(type) {
 	case nil:
@@ -252,12 +259,52 @@ func (r *run) apply(e event) (round.Output, error) {
 	case round.Received:
 		r.clock.received(v.Frames)
 	}
-	return r.round.Step(e.Event.(round.Event))
+	out, err := r.round.Step(e.Event.(round.Event))
+	if e.number == 0 && errors.Is(err, secagg.ErrStale) { // for whichever round is open, and none is
+		err = nil
+	}
+	return out, err
 }
 
-func (r *run) have(member uint8, number uint32) answer {
-	if r.round == nil || r.round.Number() != number {
-		return answer{err: fmt.Errorf("round %d is not open: %w", number, secagg.ErrStale)}
+// ofBatch reports whether an event concerns a batch also between two of its sums.
+func ofBatch(e any) bool {
+	switch e.(type) {
+	case round.Tick, round.Connected, round.Disconnected, round.Left, round.Stop:
+		return true
+	}
+	return false
+}
+
+// notOpen refuses an event for a round that is not open; what was for no round in particular is passed over.
+func notOpen(e event) error {
+	if e.tick || e.stop != "" || e.number == 0 {
+		return nil
+	}
+	return fmt.Errorf("no round %d is open: %w", e.number, secagg.ErrStale)
+}
+
+// addressed checks that an event is for the present sum. A node leaves a batch, whichever of its sums it names.
+func (r *run) addressed(e event) error {
+	open := r.round.Number()
+	k, _ := r.round.Batch()
+	_, left := e.Event.(round.Left)
+	switch {
+	case e.number == 0, left && e.number >= r.round.First() && e.number <= open:
+		return nil
+	case e.number != open:
+		return fmt.Errorf("round %d is over, %d is open: %w", e.number, open, secagg.ErrStale)
+	case e.k != 0 && e.k != uint32(k):
+		return fmt.Errorf("sum %d of round %d: %w", e.k, e.number, rpc.ErrNotFound)
+	}
+	return nil
+}
+
+func (r *run) have(member uint8, e event) answer {
+	if r.round == nil || r.round.Number() != e.number {
+		return answer{err: fmt.Errorf("round %d is not open: %w", e.number, secagg.ErrStale)}
+	}
+	if err := r.addressed(e); err != nil {
+		return answer{err: err}
 	}
 	bitmap, whole := r.round.Have(member)
 	return answer{bitmap: bitmap, complete: whole}
@@ -271,7 +318,7 @@ func (r *run) commit(ctx context.Context, out round.Output) error {
 	}
 	for _, m := range out.Messages {
 		r.clock.sent(m)
-		r.c.hub.Send(m.To, r.packet(m.Frames))
+		r.c.hub.Send(m.To, r.packet(m))
 	}
 	for _, member := range out.Forget {
 		if err := r.c.cfg.Spool.Remove(r.key(member, r.last)); err != nil {
@@ -287,9 +334,9 @@ func (r *run) commit(ctx context.Context, out round.Output) error {
 	return nil
 }
 
-func (r *run) packet(frames []secagg.Frame) *pb.CoordinatorMessage {
+func (r *run) packet(m round.Message) *pb.CoordinatorMessage {
 	return &pb.CoordinatorMessage{Message: &pb.CoordinatorMessage_Packet{
-		Packet: pb.PacketToPB(r.id, r.last, r.plan.Digest, frames),
+		Packet: pb.PacketToPB(r.id, m.Round, r.plan.Digest, m.Frames),
 	}}
 }
 

@@ -42,11 +42,11 @@ func (r *run) store(e round.Chunk) (round.Output, error) {
 
 // startSum adds the survivors' masked vectors outside the goroutine that owns the run.
 func (r *run) startSum(job round.SumJob) {
-	machine, number := r.round, r.round.Number()
+	check, number := r.round.ChunkCheck(), r.round.Number()
 	r.c.live.Add(1)
 	go func() {
 		defer r.c.live.Done()
-		words, err := spool.Sum(r.c.cfg.Spool, r.id, number, job.Survivors.Members(), job.Words, job.Streams, machine.CheckChunk)
+		words, err := spool.Sum(r.c.cfg.Spool, r.id, number, job.Survivors.Members(), job.Words, job.Streams, check)
 		r.post(event{number: number, sum: &sumDone{words: words, err: err}})
 	}()
 }
@@ -119,12 +119,13 @@ func (r *run) rebuild() error {
 	return nil
 }
 
-// restore takes up a round that was open when the coordinator stopped (S65).
+// restore takes up a batch that was not over when the coordinator stopped (S65): in the middle of a sum with that sum,
+// between two sums with the next one, unless somebody waits to rejoin.
 func (r *run) restore(ctx context.Context) error {
 	if len(r.pending) == 0 {
 		return nil
 	}
-	spec, sum, err := round.Opening(r.pending[0])
+	spec, sum, err := round.Newest(r.pending)
 	if err != nil {
 		return err
 	}
@@ -134,20 +135,21 @@ func (r *run) restore(ctx context.Context) error {
 	}
 	cfg := r.roundConfig(roster)
 	cfg.Connected = r.c.hub.Connected()
-	if require := r.pending[0].Require; require != nil {
-		set, _ := r.c.lock(r.place(sum.Kind, sum.Step))
-		_, cfg.Server.Evidence = r.excuses(set.Minus(secagg.Set(*require)))
-	}
 	words := sum.Layout().Words()
 	machine, out, err := round.Restore(cfg, r.pending, func(member uint8, index uint32) ([]byte, error) {
 		data := make([]byte, secagg.ChunkBytes(words, index))
 		return data, r.c.cfg.Spool.ReadAt(r.key(member, sum.Round), data, int64(index)*secagg.ChunkSize)
 	})
 	if err != nil {
-		return err
+		if ended := r.pending[len(r.pending)-1].Kind; ended != round.KindClosed && ended != round.KindAborted {
+			return err
+		}
+		r.c.cfg.Log.Warn("the batch does not go on, the next sum gets fresh keys", "run", runName(r.id), "error", err)
+		r.pending = nil
+		return nil
 	}
 	r.round, r.pending = machine, nil
-	r.clock.open(r.c.cfg.Now())
+	r.clock.open(machine.Phase(), r.c.cfg.Now())
 	r.c.cfg.Log.Info("round restored", "run", runName(r.id), "round", sum.Round, "phase", machine.Phase().String())
 	if !machine.Phase().Over() {
 		r.setReason(Running, "")
@@ -158,10 +160,13 @@ func (r *run) restore(ctx context.Context) error {
 // outcome updates what is known of the run's rounds after a record was journalled.
 func (r *run) outcome(record round.Record, written journal.Record) {
 	switch record.Kind {
-	case round.KindOpened:
+	case round.KindOpened, round.KindNext:
+		_, sums := r.round.Batch()
 		r.mu.Lock()
-		r.view.open(r.round.Sum(), written.Time)
+		r.view.open(r.round.Sum(), sums, written.Time)
 		r.mu.Unlock()
+	case round.KindDispute:
+		r.dispute(record.Member, record.Dealer)
 	case round.KindEvidence:
 		r.prove(record.Member, record.Proof)
 	case round.KindClosed:

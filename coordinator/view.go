@@ -29,6 +29,8 @@ type Run struct {
 type Round struct {
 	Number    uint32
 	Step      uint32
+	K         uint16 // place in its batch, from 1
+	Sums      uint16 // most sums of the batch
 	Kind      string
 	Phase     string // where it stands, or stood when it ended
 	Outcome   string // "closed", "aborted: reason"; empty while open
@@ -77,11 +79,15 @@ type view struct {
 
 func (v *view) over() bool { return v.State == Evaluated || v.State == Stopped || v.State == Failed }
 
-func (v *view) open(sum secagg.Sum, when int64) {
+func (v *view) open(sum secagg.Sum, sums uint16, when int64) {
 	v.State, v.Reason = Running, ""
+	phase := round.Advertise
+	if sum.K > 1 {
+		phase = round.Mask
+	}
 	v.Rounds = append(v.Rounds, Round{
-		Number: sum.Round, Step: sum.Step, Kind: schedule.Kind(sum.Kind).String(),
-		Phase: round.Advertise.String(), Opened: when,
+		Number: sum.Round, Step: sum.Step, K: sum.K, Sums: sums, Kind: schedule.Kind(sum.Kind).String(),
+		Phase: phase.String(), Opened: when,
 	})
 }
 
@@ -160,7 +166,9 @@ type phaseClock struct {
 	done  [round.Aborted]Phase
 }
 
-func (c *phaseClock) open(now time.Time) { *c = phaseClock{since: now} }
+func (c *phaseClock) open(phase round.Phase, now time.Time) {
+	*c = phaseClock{phase: phase, since: now}
+}
 
 // enter notes that the round stands in a phase and reports whether it is a new one.
 func (c *phaseClock) enter(p round.Phase, now time.Time) bool {

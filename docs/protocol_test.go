@@ -57,7 +57,7 @@ func TestProtocolNamesTests(t *testing.T) {
 }
 
 // TestProtocolIsCited: every sentence has its number once, and a test cites the ones that say what is sent, checked,
-// kept or refused. The others define a word, are a bound of the design, or are for a later version.
+// kept or refused. The others define a word, are a bound of the design, or follow from another one.
 func TestProtocolIsCited(t *testing.T) {
 	text, err := os.ReadFile("protocol.md")
 	require.NoError(t, err)
@@ -79,6 +79,6 @@ func TestProtocolIsCited(t *testing.T) {
 }
 
 var uncited = map[string]bool{
-	"S37": true, "S38": true, "S39": true, "S40": true, "S41": true, "S42": true, // batches
+	"S41": true, // follows from S55, which knows rounds and no batches
 	"S66": true, // what an operator does
 }

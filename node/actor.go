@@ -18,7 +18,7 @@ import (
 	"github.com/koinon-eu/koinon/node/train"
 )
 
-// actor owns one run: its machine, its state, and the participant of the round that is open. Everything that
+// actor owns one run: its machine, its state, and the participant of the batch that is open. Everything that
 // happens to the run happens in its loop, one thing after the other; only local training and uploads run beside it.
 type actor struct {
 	n       *Node
@@ -40,12 +40,12 @@ type actor struct {
 	sigma     [32]byte
 	attempt   int // counts participants, so that late answers of workers are known
 	cancel    context.CancelFunc
-	computing bool             // until the worker has the vector
-	outgoing  *secagg.Upload   // masked vector whose mask message is not on its way yet
-	uploading bool             // until the coordinator has it whole
-	held      [][]secagg.Frame // packets that came before the answer to the upload, survivors first
-	told      uint32           // the last round that this node has said to be out of
-	cached    answer           // this node's vector for the present step, so that a repeated round need not train again
+	computing bool           // until the worker has the vector
+	outgoing  *secagg.Upload // masked vector whose mask message is not on its way yet
+	uploading bool           // until the coordinator has it whole
+	held      []link.Packet  // packets that came before the answer to the upload, survivors first
+	told      uint32         // the last round that this node has said to be out of
+	cached    answer         // this node's vector for the present step, so that a repeated round need not train again
 }
 
 type (
@@ -128,14 +128,14 @@ func (a *actor) handle(ctx context.Context, v any) {
 	}
 }
 
-// packet gives a packet to the participant of its round; a spec opens a new one.
+// packet gives a packet to the participant of its batch; a spec opens a new one.
 func (a *actor) packet(ctx context.Context, p link.Packet) {
 	opens := len(p.Frames) > 0 && p.Frames[0].Type == secagg.TypeSpec
-	if a.part != nil && a.part.Round() == p.Round {
-		if a.holds(p.Frames) {
-			a.held = append(a.held, p.Frames)
-			return
-		}
+	if a.part != nil && a.holds(p) {
+		a.held = append(a.held, p)
+		return
+	}
+	if a.part != nil && a.part.Takes(p.Round, p.Frames) {
 		a.receive(ctx, p.Frames)
 		return
 	}
@@ -152,7 +152,7 @@ func (a *actor) packet(ctx context.Context, p link.Packet) {
 // asks for an answer gets the word that none will come: a node that was started again within the grace would otherwise
 // hold the phase up until its deadline.
 func (a *actor) outside(ctx context.Context, p link.Packet) {
-	if len(p.Frames) == 0 || a.part != nil && a.part.Round() > p.Round {
+	if len(p.Frames) == 0 || a.part != nil && a.part.Round() >= p.Round || participant.EndsBatch(p.Frames[0]) {
 		return
 	}
 	switch p.Frames[0].Type {
@@ -160,7 +160,7 @@ func (a *actor) outside(ctx context.Context, p link.Packet) {
 		if a.part == nil {
 			a.handle(ctx, catchUp{})
 		}
-	case secagg.TypeAdvert, secagg.TypeShare, secagg.TypeSurvivors, secagg.TypeCertificate:
+	case secagg.TypeAdvert, secagg.TypeShare, secagg.TypeSum, secagg.TypeSurvivors, secagg.TypeCertificate, secagg.TypeAbort:
 		if a.told == p.Round {
 			return
 		}
@@ -170,16 +170,18 @@ func (a *actor) outside(ctx context.Context, p link.Packet) {
 	}
 }
 
-// maxHeld bounds the packets that wait for the upload's answer: survivors, certificate, result, and repetitions.
+// maxHeld bounds the packets that wait for the upload's answer: survivors, certificate, result, next sum, and repetitions.
 const maxHeld = 8
 
 // holds reports whether a packet has to wait: the session may overtake the answer to the upload, and the survivors
 // only mean something to a participant that knows its vector to be whole. What follows them waits as well.
-func (a *actor) holds(frames []secagg.Frame) bool {
-	if !a.uploading || len(frames) == 0 || len(a.held) == maxHeld {
+func (a *actor) holds(p link.Packet) bool {
+	if !a.uploading || len(p.Frames) == 0 || len(a.held) == maxHeld {
 		return false
 	}
-	return frames[0].Type == secagg.TypeSurvivors || len(a.held) > 0 && frames[0].Type != secagg.TypeAbort
+	first, own := p.Frames[0].Type, p.Round == a.part.Round()
+	return own && first == secagg.TypeSurvivors ||
+		len(a.held) > 0 && (own && first != secagg.TypeAbort || p.Round == a.part.Round()+1 && first == secagg.TypeSum)
 }
 
 func (a *actor) receive(ctx context.Context, frames []secagg.Frame) {
@@ -215,6 +217,9 @@ func (a *actor) perform(ctx context.Context, out participant.Output) {
 	}
 	if out.Closed != nil {
 		a.closed(ctx, *out.Closed)
+	}
+	if out.Ended != nil {
+		a.ended(out.Ended)
 	}
 }
 
@@ -277,20 +282,27 @@ func (a *actor) phase(name string) {
 	}
 }
 
-// drop ends the open round without a word.
+// drop ends the open batch without a word.
 func (a *actor) drop() {
-	if a.cancel != nil {
-		a.cancel()
-		a.cancel = nil
-	}
+	a.settled()
 	if a.part != nil {
 		a.part.Leave()
 		a.part = nil
 	}
-	a.computing, a.outgoing, a.uploading, a.held = false, nil, false, nil
+	a.held = nil
 }
 
-// left ends the open round because of err and says so: in full in the log, in a sentinel's words to the coordinator.
+// settled forgets what belongs to the present sum; packets that are held may be for the next one.
+func (a *actor) settled() {
+	if a.cancel != nil {
+		a.cancel()
+		a.cancel = nil
+	}
+	a.attempt++
+	a.computing, a.outgoing, a.uploading = false, nil, false
+}
+
+// left ends the open batch because of err and says so: in full in the log, in a sentinel's words to the coordinator.
 func (a *actor) left(err error) {
 	round := a.part.Round()
 	a.drop()

@@ -138,7 +138,7 @@ func (a *actor) upload(ctx context.Context, u *secagg.Upload) {
 	}
 	ctx, a.cancel = context.WithCancel(ctx)
 	attempt := a.attempt
-	v := link.Vector{Run: a.run.ID, Round: a.part.Round(), K: 1, Chunks: u.Chunks, Chunk: u.Chunk}
+	v := link.Vector{Run: a.run.ID, Round: a.part.Round(), K: uint32(a.part.K()), Chunks: u.Chunks, Chunk: u.Chunk}
 	a.workers.Add(1)
 	go func() {
 		defer a.workers.Done()
@@ -158,10 +158,7 @@ func (a *actor) uploadDone(ctx context.Context, err error) {
 	}
 	held := a.held
 	a.held = nil
-	for _, frames := range held {
-		if a.part == nil {
-			return
-		}
-		a.receive(ctx, frames)
+	for _, p := range held {
+		a.packet(ctx, p)
 	}
 }

@@ -62,7 +62,7 @@ func (a *actor) begin(id RunID, digest federation.Digest) error {
 	return a.n.cfg.Store.SaveRun(a.run, a.machine)
 }
 
-// join opens a round: the node derives the step itself, catches up first if it is behind, and only then looks at
+// join opens a batch: the node derives the step itself, catches up first if it is behind, and only then looks at
 // what the coordinator wants (S73).
 func (a *actor) join(ctx context.Context, p link.Packet) error {
 	if a.part != nil {
@@ -87,7 +87,6 @@ func (a *actor) join(ctx context.Context, p link.Packet) error {
 	if err != nil {
 		return err
 	}
-	a.attempt++
 	a.part = part
 	a.sigma = secagg.StepDigest(cfg.Roster.ID, a.digest, cfg.Expect)
 	out, err := part.Receive(p.Frames)
@@ -111,7 +110,7 @@ func (a *actor) mayResume(d Decision) error {
 	return a.n.cfg.Store.SaveRun(a.run, nil)
 }
 
-// config is what this node knows by itself when a round opens.
+// config is what this node knows by itself when a batch opens.
 func (a *actor) config(d Decision) (participant.Config, error) {
 	roster, err := a.n.cfg.Store.Roster()
 	if err != nil {
@@ -145,6 +144,59 @@ func (a *actor) config(d Decision) (participant.Config, error) {
 	}
 	_, err = rand.Read(cfg.Rho[:])
 	return cfg, err
+}
+
+// expect prepares for the next sum of the batch, after one that was closed or ended: the node derives it itself (S73)
+// and looks again whether its operator and the plan still allow it. When the plan is complete the batch is over.
+func (a *actor) expect() {
+	a.settled()
+	step, more := a.machine.Next()
+	if !more {
+		a.drop()
+		return
+	}
+	if err := a.expectStep(step); err != nil {
+		a.left(err)
+	}
+}
+
+func (a *actor) expectStep(step schedule.Step) error {
+	decision, err := a.n.cfg.Store.Decision(a.digest)
+	if err != nil {
+		return err
+	}
+	if decision.Made() && !decision.Approve {
+		return fmt.Errorf("%w: the operator rejected it", secagg.ErrPlan)
+	}
+	if err := a.plan.Check(a.n.cfg.Today()); err != nil {
+		return fmt.Errorf("%w: %w", secagg.ErrPlan, err)
+	}
+	roster, err := a.n.cfg.Store.Roster()
+	if err != nil {
+		return fmt.Errorf("%w: %w", secagg.ErrRoster, err)
+	}
+	model, err := a.machine.Digest()
+	if err != nil {
+		return err
+	}
+	rows, err := a.rows(step)
+	if err != nil {
+		return err
+	}
+	sum := a.plan.Sum(step, a.run.ID, 0, a.run.State, model)
+	if err := a.part.Expect(sum, step.Number(), rows); err != nil {
+		return err
+	}
+	a.step, a.sigma = step, secagg.StepDigest(roster.ID, a.digest, sum)
+	return nil
+}
+
+// ended takes note that the coordinator ended the sum but not the batch: the same step comes again.
+func (a *actor) ended(why *secagg.AbortError) {
+	reason, _ := participant.Aborted(why)
+	a.log.Info("round aborted by the coordinator", "round", a.part.Round(), "step", a.step.Ordinal, "kind", a.step.Kind.String(), "reason", reason)
+	a.n.meters.rounds.Inc("aborted")
+	a.expect()
 }
 
 func (a *actor) locked(name [32]byte) (secagg.Set, bool) {

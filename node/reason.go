@@ -17,7 +17,7 @@ var public = []error{
 	secagg.ErrNoData, secagg.ErrTooFew, secagg.ErrAltered, secagg.ErrModel, secagg.ErrBundle, secagg.ErrNotSurvivor,
 	secagg.ErrSpotCheck, secagg.ErrBudget, secagg.ErrReused, secagg.ErrUpload, secagg.ErrSurvivors,
 	secagg.ErrStepReleased, secagg.ErrCertificate, secagg.ErrResult, secagg.ErrEquivocation, secagg.ErrSender,
-	secagg.ErrFormat, secagg.ErrPolicy, update.ErrNotFinite, update.ErrWeight, update.ErrRange,
+	secagg.ErrFormat, secagg.ErrPolicy, errNotServed, update.ErrNotFinite, update.ErrWeight, update.ErrRange,
 }
 
 // publicReason says why this node leaves a round, in words that hold no data: those of a sentinel, or none.

@@ -13,13 +13,17 @@ import (
 	"github.com/koinon-eu/koinon/node/link"
 )
 
+// spotBatch bounds what a spot check may fetch of the second and later sums of a batch (S56).
+const spotBatch = 2 << 20
+
 // fetchTries is how often a closed sum is asked for before the node leaves it to catch up later.
 const fetchTries = 5
 
 // errNotServed means that the coordinator no longer serves the uploads of a round (S55).
 var errNotServed = errors.New("uploads of the round are no longer served")
 
-// closed checks the result of the open round against this node's own computation and takes it over (S60).
+// closed checks the result of the open round against this node's own computation and takes it over (S60). Only a node
+// that has checked it goes on to the batch's next sum: there is no advert in which it could say that it has not (S62).
 func (a *actor) closed(ctx context.Context, c secagg.Closed) {
 	round := a.part.Round()
 	err := a.settle(ctx, c)
@@ -29,7 +33,14 @@ func (a *actor) closed(ctx context.Context, c secagg.Closed) {
 		if a.n.cfg.Hooks.Closed != nil {
 			a.n.cfg.Hooks.Closed(a.run.ID, round, a.step.Ordinal, a.step.Kind.String())
 		}
-		a.drop()
+		switch {
+		case a.part.Done():
+			a.drop()
+		case a.run.Follow:
+			a.left(errNotServed)
+		default:
+			a.expect()
+		}
 		a.finished()
 		return
 	}
@@ -45,7 +56,11 @@ func (a *actor) settle(ctx context.Context, c secagg.Closed) error {
 	if err != nil {
 		return err
 	}
-	checked, err := a.checked(ctx, c, closed.Words)
+	budget := a.n.cfg.SpotBudget
+	if a.part.K() > 1 {
+		budget = min(budget, spotBatch)
+	}
+	checked, err := a.checked(ctx, c, closed.Words, budget)
 	if err != nil {
 		return err
 	}
@@ -57,8 +72,8 @@ func (a *actor) settle(ctx context.Context, c secagg.Closed) error {
 // checked spot-checks a sum. When the uploads are no longer served, because others have gone on meanwhile (S55), this
 // node takes the sum over without having checked it and says so in its next advert: the round then needs c+1 members
 // that did check (S62), so a coordinator that serves nobody stops its own run.
-func (a *actor) checked(ctx context.Context, c secagg.Closed, sum []uint64) (bool, error) {
-	err := a.spotCheck(ctx, c, sum)
+func (a *actor) checked(ctx context.Context, c secagg.Closed, sum []uint64, budget int) (bool, error) {
+	err := a.spotCheck(ctx, c, sum, budget)
 	if errors.Is(err, errNotServed) {
 		a.log.Warn("sum taken over without a spot check", "round", c.Round, "err", err)
 		return false, nil
@@ -82,12 +97,12 @@ func (a *actor) fetch(ctx context.Context, round uint32, words int, transcript b
 
 // spotCheck recomputes chunks of the sum from the masked vectors of all survivors and the opened seeds (S56). Sums
 // up to the budget over |U3| are checked whole.
-func (a *actor) spotCheck(ctx context.Context, c secagg.Closed, sum []uint64) error {
+func (a *actor) spotCheck(ctx context.Context, c secagg.Closed, sum []uint64, budget int) error {
 	if len(sum) != c.Words || secagg.SumRoot(sum) != c.SumRoot {
 		return fmt.Errorf("%w: the sum that was served is not the announced one", secagg.ErrResult)
 	}
 	hashes := secagg.ChunkHashes(sum)
-	chunks, err := choose(len(hashes), a.n.cfg.SpotBudget/(c.Survivors.Len()*secagg.ChunkSize))
+	chunks, err := choose(len(hashes), budget/(c.Survivors.Len()*secagg.ChunkSize))
 	if err != nil {
 		return err
 	}
@@ -264,7 +279,7 @@ func (a *actor) replay(ctx context.Context, round uint32) error {
 	if c.Round != round {
 		return fmt.Errorf("%w: the transcript is of round %d", secagg.ErrTranscript, c.Round)
 	}
-	checked, err := a.checked(ctx, c, closed.Words)
+	checked, err := a.checked(ctx, c, closed.Words, a.n.cfg.SpotBudget)
 	if err != nil {
 		return err
 	}

@@ -59,9 +59,10 @@ func (s *stage) checkSums(r coordinator.Run) {
 
 // TestDropoutInEachPhase: "A node that dies is a dropout, comes back by itself and joins the next round", "with five
 // nodes one may be killed in any phase, also after its Agree" (S8, S64). In one run a node dies in each phase of a
-// training round and is started again; the run completes and every sum is the survivors' sum.
+// training round and is started again; the run completes and every sum is the survivors' sum. Each round has a key set-up
+// of its own here; TestDropoutInABatch has none.
 func TestDropoutInEachPhase(t *testing.T) {
-	s := setStage(t, testPlan(t, "rounds: 3", "rounds: 12"), fiveTables(t), nil)
+	s := setStage(t, testPlan(t, "rounds: 3", "rounds: 12", "gates:", "batch: 1\ngates:"), fiveTables(t), nil)
 	deaths := []struct {
 		member, packet string
 		round          uint32 // rounds 1 to 3 are statistics

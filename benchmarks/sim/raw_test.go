@@ -140,7 +140,14 @@ func (r *raw) hear(ctx context.Context, m *pb.CoordinatorMessage) {
 	if p.Frames[0].Type == secagg.TypeSpec && (r.agg == nil || r.round != p.Round) {
 		r.begin(p)
 	}
-	if r.agg == nil || r.round != p.Round {
+	if r.agg == nil {
+		r.absent(p)
+		return
+	}
+	if p.Frames[0].Type == secagg.TypeSum && p.Round == r.round+1 {
+		r.round = p.Round
+	}
+	if r.round != p.Round {
 		return
 	}
 	out, err := r.agg.Receive(p.Frames)
@@ -155,6 +162,28 @@ func (r *raw) hear(ctx context.Context, m *pb.CoordinatorMessage) {
 	if out.Closed != nil {
 		r.apply(ctx, p, *out.Closed)
 	}
+	if out.Closed != nil || out.Ended != nil {
+		r.expect(p)
+	}
+}
+
+// absent says that a member that has left its batch is not in it, as a node does.
+func (r *raw) absent(p pb.RoundPacket) {
+	if t := p.Frames[0].Type; t != secagg.TypeSum && t != secagg.TypeAbort {
+		return
+	}
+	_ = r.stream.Send(&pb.NodeMessage{Message: &pb.NodeMessage_Left{Left: &pb.Left{Run: p.Run[:], Round: p.Round, Reason: "not in it"}}})
+}
+
+// expect goes on to the batch's next sum, if there is one.
+func (r *raw) expect(p pb.RoundPacket) {
+	step, more := r.machine.Next()
+	if r.agg == nil || r.agg.Done() || !more {
+		r.agg = nil
+		return
+	}
+	r.step = step
+	require.NoError(r.t, r.agg.Expect(r.stage.plan.Sum(step, p.Run, 0, r.state, digestOf(r.t, r.machine)), step.Number(), 100))
 }
 
 func (r *raw) begin(p pb.RoundPacket) {
@@ -165,7 +194,7 @@ func (r *raw) begin(p pb.RoundPacket) {
 	require.True(r.t, more)
 	cfg := secagg.ClientConfig{
 		Self: r.index, Federation: roster.ID, RosterDigest: roster.Digest(), Plan: r.stage.plan.Digest(), Roster: roster.SecAgg(),
-		Cohort: cohort, Run: p.Run, MinCohort: 3, Number: step.Number(), Rows: 100, Sign: r.config.Sign, Seal: r.seal,
+		Cohort: cohort, Run: p.Run, MinCohort: 3, Number: step.Number(), Rows: 100, MaxSums: uint16(r.stage.plan.Batch), Sign: r.config.Sign, Seal: r.seal,
 		Expect: r.stage.plan.Sum(step, p.Run, p.Round, r.state, digestOf(r.t, r.machine)),
 	}
 	_, _ = rand.Read(cfg.Rho[:])
@@ -209,9 +238,10 @@ func (r *raw) vector(ctx context.Context, p pb.RoundPacket) {
 	if r.mute != nil && r.mute(secagg.TypeChunk) {
 		return
 	}
+	sum, _ := r.agg.Sum()
 	chunks := make([]*pb.UploadChunk, u.Chunks)
 	for i := range chunks {
-		chunks[i] = &pb.UploadChunk{Run: p.Run[:], Round: p.Round, K: 1, Index: uint32(i), Data: u.Chunk(i)}
+		chunks[i] = &pb.UploadChunk{Run: p.Run[:], Round: p.Round, K: uint32(sum.K), Index: uint32(i), Data: u.Chunk(i)}
 	}
 	_, _ = r.send(ctx, chunks...)
 }
@@ -256,7 +286,6 @@ func (r *raw) send(ctx context.Context, chunks ...*pb.UploadChunk) (*pb.UploadRe
 
 // apply moves on by the published sum, unchecked.
 func (r *raw) apply(ctx context.Context, p pb.RoundPacket, c secagg.Closed) {
-	r.agg = nil
 	stream, err := r.client.Sum(ctx, &pb.SumRequest{Run: p.Run[:], Round: p.Round})
 	if err != nil {
 		return

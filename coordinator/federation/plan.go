@@ -30,6 +30,7 @@ type Plan struct {
 	Gates        []fairness.Gate     `json:"gates"`
 	Withheld     map[string][]string `json:"withheld,omitempty"`
 	Deadlines    Deadlines           `json:"deadlines"`
+	Batch        int                 `json:"batch"` // most sums for which keys are agreed on at once (S9); 1: each sum has its own
 	Evaluations  int                 `json:"evaluations"`
 	MinRows      uint32              `json:"min_rows"`
 }
@@ -69,6 +70,15 @@ func (d Deadlines) Ticks() [5]uint32 {
 // defaultDeadlines are those of S67, with ten minutes for local training and upload.
 var defaultDeadlines = Deadlines{Advertise: 30, Share: 30, Mask: 600, Agree: 30, Unmask: 30}
 
+// Bounds of S9: sums of a batch, and sums times members.
+const (
+	maxSums    = 1024
+	maxSecrets = 18_000
+)
+
+// defaultBatch makes the key set-up of a batch one sixteenth of each sum, and keeps m·N below the bound for every cohort.
+const defaultBatch = 16
+
 // WithDefaults fills every field that was left out.
 func (p *Plan) WithDefaults() {
 	p.Architecture = p.Architecture.WithDefaults()
@@ -83,6 +93,7 @@ func (p *Plan) WithDefaults() {
 	setDefault(&p.Deadlines.Mask, defaultDeadlines.Mask)
 	setDefault(&p.Deadlines.Agree, defaultDeadlines.Agree)
 	setDefault(&p.Deadlines.Unmask, defaultDeadlines.Unmask)
+	setDefault(&p.Batch, defaultBatch)
 	setDefault(&p.Evaluations, 1)
 	setDefault(&p.MinRows, 1)
 }
@@ -132,6 +143,9 @@ func (p *Plan) Validate() error {
 	if p.Evaluations != 1 {
 		return fmt.Errorf("plan: evaluations %d: tallies are summed once, at the end, because two would show the difference of their survivors", p.Evaluations)
 	}
+	if most := MaxBatch(len(p.Cohort.Members)); p.Batch < 1 || p.Batch > most {
+		return fmt.Errorf("plan: batch %d, with %d members it must be 1 to %d (S9)", p.Batch, len(p.Cohort.Members), most)
+	}
 	if p.MinRows < 1 {
 		return errors.New("plan: min_rows must be at least 1")
 	}
@@ -142,6 +156,9 @@ func (p *Plan) Validate() error {
 	}
 	return p.checkGates()
 }
+
+// MaxBatch returns the most sums that one batch of n members may have (S9).
+func MaxBatch(n int) int { return min(maxSums, maxSecrets/max(n, 1)) }
 
 // checkCohort holds the cohort to S6 and S7.
 func (p *Plan) checkCohort() error {
@@ -273,7 +290,7 @@ func (p *Plan) Sum(step schedule.Step, run [16]byte, round uint32, state, model 
 	}
 }
 
-// Spec builds the `spec` message of a batch of one sum.
+// Spec builds the `spec` message of a batch of one sum; for more, Sums is set on it (S9).
 func (p *Plan) Spec(r *Roster, sum secagg.Sum, nonce [32]byte) (secagg.Spec, error) {
 	cohort, err := p.Set(r)
 	n := len(p.Cohort.Members)

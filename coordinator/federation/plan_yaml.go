@@ -27,6 +27,7 @@ type planFile struct {
 	Gates        []fairness.Gate     `yaml:"gates"`
 	Withheld     map[string][]string `yaml:"withheld"`
 	Deadlines    Deadlines           `yaml:"deadlines"`
+	Batch        int                 `yaml:"batch"`
 	Evaluations  int                 `yaml:"evaluations"`
 	MinRows      uint32              `yaml:"min_rows"`
 }
@@ -44,7 +45,7 @@ func ParsePlan(text []byte, file func(name string) ([]byte, error)) (*Plan, erro
 	p := &Plan{
 		Name: f.Name, Architecture: f.Architecture, Algorithm: f.Algorithm, Seed: f.Seed, Cohort: f.Cohort,
 		Privacy: f.Privacy, Operating: f.Operating, Gates: f.Gates, Withheld: f.Withheld, Deadlines: f.Deadlines,
-		Evaluations: f.Evaluations, MinRows: f.MinRows,
+		Batch: f.Batch, Evaluations: f.Evaluations, MinRows: f.MinRows,
 	}
 	declaration, err := part("declaration", f.Declaration, file)
 	if err != nil {

@@ -19,6 +19,7 @@ type Policy struct {
 	MaxRounds        int    `yaml:"max_rounds" json:"max_rounds"`                 // rounds a plan may ask for, default 1,000
 	MaxWords         int    `yaml:"max_words" json:"max_words"`                   // S9: words of one vector, default 2^24
 	PhaseTicks       uint32 `yaml:"phase_ticks" json:"phase_ticks"`               // S67: own maximum for each phase, default 600
+	MaxBatchTicks    uint32 `yaml:"max_batch_ticks" json:"max_batch_ticks"`       // S40: own maximum for a batch of sums, default 7,200
 	AcceptPairCounts bool   `yaml:"accept_pair_counts" json:"accept_pair_counts"` // Newton sums pairs of categories
 	Unattended       []Rule `yaml:"unattended" json:"unattended,omitempty"`       // plans that need no operator
 }
@@ -38,7 +39,7 @@ const MaxPolicyBytes = 1 << 18
 func DefaultPolicy() Policy {
 	return Policy{
 		MinCohort: 5, MinSurvivors: 3, Evaluations: 3,
-		MaxRounds: 1000, MaxWords: 1 << 24, PhaseTicks: 600,
+		MaxRounds: 1000, MaxWords: 1 << 24, PhaseTicks: 600, MaxBatchTicks: 7200,
 	}
 }
 
@@ -61,8 +62,8 @@ func (p Policy) Validate() error {
 		return fmt.Errorf("policy: min_cohort %d, never below 3 (S7)", p.MinCohort)
 	case p.MinSurvivors < 3:
 		return fmt.Errorf("policy: min_survivors %d, never below 3 (S7)", p.MinSurvivors)
-	case p.Evaluations < 1 || p.MaxRounds < 1 || p.MaxWords < 1 || p.PhaseTicks < 1:
-		return errors.New("policy: evaluations, max_rounds, max_words and phase_ticks must be at least 1")
+	case p.Evaluations < 1 || p.MaxRounds < 1 || p.MaxWords < 1 || p.PhaseTicks < 1 || p.MaxBatchTicks < 1:
+		return errors.New("policy: evaluations, max_rounds, max_words, phase_ticks and max_batch_ticks must be at least 1")
 	}
 	for i, r := range p.Unattended {
 		if r.Plan == (Digest{}) && len(r.Purposes) == 0 {

@@ -1,6 +1,7 @@
 package round_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/koinon-eu/koinon/coordinator/round"
@@ -20,8 +21,9 @@ type bench struct {
 	cfg     round.Config
 	round   *round.Round
 	records []round.Record
-	chunks  map[uint8]map[uint32][]byte
-	dead    secagg.Set // nodes that are gone: nothing reaches them
+	chunks  map[uint8]map[uint32][]byte            // of the present sum
+	past    map[uint32]map[uint8]map[uint32][]byte // of the sums before, by round
+	dead    secagg.Set                             // nodes that are gone: nothing reaches them
 	mute    func(from uint8, frames []secagg.Frame) bool
 	job     *round.SumJob
 	refused map[uint8]error
@@ -31,13 +33,18 @@ type bench struct {
 }
 
 func newBench(t *testing.T, require *secagg.Set, number uint32) *bench {
+	return newBatch(t, 1, require, number)
+}
+
+func newBatch(t *testing.T, sums uint16, require *secagg.Set, number uint32) *bench {
 	t.Helper()
 	members := []uint8{1, 2, 3, 4, 5}
-	batch := secaggtest.New(t, secaggtest.Options{Members: members, Round: number, Seed: byte(number), Server: func(cfg *secagg.ServerConfig) {
+	batch := secaggtest.New(t, secaggtest.Options{Members: members, Sums: sums, Round: number, Seed: byte(number), Server: func(cfg *secagg.ServerConfig) {
 		cfg.Spec.Deadlines = [5]uint32{10, 10, 20, 10, 10}
 		cfg.Require = require
 	}})
 	b := &bench{t: t, batch: batch, chunks: map[uint8]map[uint32][]byte{}, refused: map[uint8]error{}}
+	b.past = map[uint32]map[uint8]map[uint32][]byte{}
 	b.cfg = round.Config{Server: batch.ServerConfig(), Grace: 2, Connected: secagg.SetOf(members...)}
 	return b
 }
@@ -109,11 +116,16 @@ func (b *bench) answer(from uint8, out secagg.ClientOutput, err error) {
 		b.refused[from] = err
 		return
 	}
+	if sum := b.batch.Opt.Sum; (out.Closed != nil || out.Ended != nil) && !b.batch.Clients[from].Done() {
+		require.NoError(b.t, b.batch.Clients[from].Expect(sum, sum.Step, uint32(from)+20))
+	}
 	if len(out.Send) == 0 || b.mute != nil && b.mute(from, out.Send) {
 		return
 	}
 	if err := b.step(round.Received{From: from, Frames: out.Send}); err != nil {
-		b.refused[from] = err
+		if !errors.Is(err, secagg.ErrStale) || out.Send[0].Type < secagg.TypeAgree || out.Send[0].Type > secagg.TypeUnmask { // t others were quicker
+			b.refused[from] = err
+		}
 		return
 	}
 	if out.Upload == nil {
@@ -137,15 +149,31 @@ func (b *bench) chunk(from uint8, index uint32, data []byte) {
 	b.chunks[from][index] = data
 }
 
+// goOn begins the batch's next sum.
+func (b *bench) goOn(only *secagg.Set) {
+	b.t.Helper()
+	b.past[b.round.Number()], b.chunks, b.job = b.chunks, map[uint8]map[uint32][]byte{}, nil
+	out, err := b.round.Continue(b.batch.Opt.Sum, only, nil)
+	require.NoError(b.t, err)
+	b.do(out)
+}
+
+// crowd is everyone, connected and able.
+func (b *bench) crowd() round.Crowd {
+	all := b.batch.Cohort()
+	return round.Crowd{Roster: b.cfg.Server.RosterDigest, Able: all, Ready: all}
+}
+
 // sum does the job of Publish.
 func (b *bench) sum() []uint64 {
 	b.t.Helper()
 	require.NotNil(b.t, b.job)
 	total := make([]uint64, b.job.Words)
+	check := b.round.ChunkCheck()
 	for _, m := range b.job.Survivors.Members() {
 		var all []byte
 		for i := range len(b.chunks[m]) {
-			require.NoError(b.t, b.round.CheckChunk(m, uint32(i), b.chunks[m][uint32(i)]))
+			require.NoError(b.t, check(m, uint32(i), b.chunks[m][uint32(i)]))
 			all = append(all, b.chunks[m][uint32(i)]...)
 		}
 		words, err := ring.FromLE(all)

@@ -48,7 +48,7 @@ type Connected struct{ Member uint8 }
 // Disconnected says that a member's session ended.
 type Disconnected struct{ Member uint8 }
 
-// Left says that a node left this round, and why in its own words.
+// Left says that a node left this batch, and why in its own words.
 type Left struct {
 	Member uint8
 	Reason string
@@ -119,9 +119,10 @@ func (o *Output) Add(other Output) {
 	o.Complete = o.Complete || other.Complete
 }
 
-// Message is a packet for several members, the same bytes for each.
+// Message is a packet for several members, the same bytes for each, about one sum.
 type Message struct {
 	To     secagg.Set
+	Round  uint32
 	Frames []secagg.Frame
 }
 

@@ -115,6 +115,7 @@ func (r *Round) endAdvertise() Output {
 	r.adverts = frames
 	r.enter(Share)
 	u1 := r.server.Advertised()
+	r.declined = r.declined.Union(r.connected.Minus(r.connected.Minus(r.invited())).Minus(u1))
 	return Output{
 		Records:  []Record{r.phaseRecord(Advertise, u1, nil)},
 		Messages: r.message(u1, frames),
@@ -200,6 +201,8 @@ func (r *Round) summed(e Summed) (Output, error) {
 	}
 	r.enter(Closed)
 	u3 := r.server.Survivors()
+	messages := r.message(r.spec.Cohort.Minus(r.cfg.Excluded), frames)
+	r.before = messages
 	return Output{
 		Records: []Record{{
 			Kind: KindClosed, Round: r.sum.Round, Frames: r.server.Published(),
@@ -208,7 +211,7 @@ func (r *Round) summed(e Summed) (Output, error) {
 				Model: Digest(e.Model), Words: e.Words, Step: r.sum.Step, Kind: r.sum.Kind, Sigma: r.sigma(), Lost: r.lost,
 			},
 		}},
-		Messages: r.message(r.spec.Cohort.Minus(r.cfg.Excluded), frames),
+		Messages: messages,
 	}, nil
 }
 
@@ -244,7 +247,7 @@ func (r *Round) tooFew(code uint8, deadline bool) Output {
 	return r.abort(code, reason, [32]byte{})
 }
 
-// abort ends the round with a reason. Once the certificate is out the step counts as released with U3 (S35): a member
+// abort ends the round with a reason, and the batch with it unless it may have a further sum. Once the certificate is out the step counts as released with U3 (S35): a member
 // locks itself before its unmask leaves, and holds to that whether or not the unmask arrives.
 func (r *Round) abort(code uint8, reason string, evidence [32]byte) Output {
 	r.lose()
@@ -256,11 +259,14 @@ func (r *Round) abort(code uint8, reason string, evidence [32]byte) Output {
 		a.Released = setOf(r.server.Survivors())
 	}
 	forget := r.server.Eligible().Members()
-	frames := r.server.Abort(code, evidence)
+	frames, goesOn := r.stop(code, evidence)
+	messages := r.message(r.spec.Cohort, frames)
+	a.GoesOn = goesOn
 	r.enter(Aborted)
+	r.before = messages
 	return Output{
 		Records:  []Record{{Kind: KindAborted, Round: r.sum.Round, Abort: a}},
-		Messages: r.message(r.spec.Cohort, frames),
+		Messages: messages,
 		Forget:   forget,
 	}
 }
@@ -269,7 +275,7 @@ func (r *Round) message(to secagg.Set, frames []secagg.Frame) []Message {
 	if to == (secagg.Set{}) || len(frames) == 0 {
 		return nil
 	}
-	return []Message{{To: to, Frames: frames}}
+	return []Message{{To: to, Round: r.sum.Round, Frames: frames}}
 }
 
 // again repeats to one member what it may have missed while it was away; it answers with the same bytes (S30).
@@ -282,8 +288,12 @@ func (r *Round) again(member uint8) []Message {
 		return r.message(to, r.server.Opening())
 	case r.phase == Share && r.server.Advertised().Has(member):
 		return r.message(to, r.adverts)
-	case r.phase == Mask && r.server.Shared().Has(member):
+	case r.phase == Mask && r.sum.K > 1 && r.server.Eligible().Has(member):
+		return append(r.ending(member), r.message(to, []secagg.Frame{r.next})...)
+	case r.phase == Mask && r.sum.K == 1 && r.server.Shared().Has(member):
 		return r.message(to, r.shares[member])
+	case r.phase.Over():
+		return r.ending(member)
 	case r.phase >= Agree && r.server.Survivors().Has(member):
 		return append(r.message(to, r.survivors), r.message(to, r.certificate)...)
 	}

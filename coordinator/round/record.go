@@ -13,9 +13,11 @@ import (
 // Kinds of records, as the journal names them.
 const (
 	KindOpened   = "round-opened"
+	KindNext     = "round-next" // a further sum of the batch that the newest KindOpened began
 	KindPacket   = "round-packet"
 	KindPhase    = "round-phase"
 	KindEvidence = "round-evidence"
+	KindDispute  = "round-dispute"
 	KindClosed   = "round-closed"
 	KindAborted  = "round-aborted"
 )
@@ -29,14 +31,17 @@ type Record struct {
 	Kind  string `json:"-"`
 	Round uint32 `json:"round"`
 
-	// KindOpened: the coordinator's signed spec and sum, who may not take part (S72) and, after a round that may have
-	// been released, the only survivors it may have (S35).
-	Frames   Frames `json:"frames,omitempty"`
-	Excluded *Set   `json:"excluded,omitempty"`
-	Require  *Set   `json:"require,omitempty"`
+	// KindOpened: the coordinator's signed spec and sum, and who may not take part (S72). KindNext: the signed sum. Both:
+	// after a round that may have been released, the only survivors it may have (S35) and the evidence against others.
+	Frames   Frames   `json:"frames,omitempty"`
+	Excluded *Set     `json:"excluded,omitempty"`
+	Require  *Set     `json:"require,omitempty"`
+	Evidence [][]byte `json:"evidence,omitempty"`
 
-	// KindPacket: what a member said (with Frames); KindEvidence: about whom (with Frames, and Text).
+	// KindPacket: what a member said (with Frames); KindEvidence: about whom (with Proof, and Text); KindDispute: who
+	// could not open the bundle of Dealer (S70).
 	Member uint8 `json:"member,omitempty"`
+	Dealer uint8 `json:"dealer,omitempty"`
 
 	// KindPhase: the phase that ended and its set, U1, U2, U3 or those who agreed.
 	Phase Phase `json:"phase,omitempty"`
@@ -73,6 +78,7 @@ type Abort struct {
 	Sigma    Digest `json:"sigma"`
 	Released *Set   `json:"released,omitempty"` // an unmask had arrived: repeat with these survivors only (S35)
 	Blamed   Set    `json:"blamed"`             // proven guilty (S72)
+	GoesOn   bool   `json:"goes_on,omitempty"`  // only this sum ended, the batch may have a further one (S38)
 	Lost     []Loss `json:"lost,omitempty"`
 }
 

@@ -13,6 +13,36 @@ import (
 // come back with a backoff.
 const afterRestart = 6
 
+// Newest returns what the newest sum among the records of a batch is.
+func Newest(records []Record) (secagg.Spec, secagg.Sum, error) {
+	if len(records) == 0 {
+		return secagg.Spec{}, secagg.Sum{}, errors.New("round: no records")
+	}
+	spec, sum, err := Opening(records[0])
+	if at := newest(records); at > 0 && err == nil {
+		sum, err = NextSum(records[at])
+	}
+	return spec, sum, err
+}
+
+// newest returns where the newest sum begins.
+func newest(records []Record) int {
+	for i := len(records) - 1; i > 0; i-- {
+		if records[i].Kind == KindNext {
+			return i
+		}
+	}
+	return 0
+}
+
+// NextSum returns the sum that a KindNext record holds.
+func NextSum(r Record) (secagg.Sum, error) {
+	if r.Kind != KindNext || len(r.Frames) != 1 {
+		return secagg.Sum{}, errors.New("round: record does not begin a sum")
+	}
+	return secagg.ParseSum(r.Frames[0].Body)
+}
+
 // Opening returns the spec and the sum that a KindOpened record holds.
 func Opening(r Record) (secagg.Spec, secagg.Sum, error) {
 	if r.Kind != KindOpened || len(r.Frames) != 2 {
@@ -26,13 +56,14 @@ func Opening(r Record) (secagg.Spec, secagg.Sum, error) {
 	return spec, sum, err
 }
 
-// Restore replays the records of a round that had not ended when the coordinator stopped (S65). In Advertise and
-// Share the round is aborted; later it goes on with fresh deadlines and the journalled sets and bytes. chunk returns
-// a stored chunk of a member's masked vector; if one of a journalled survivor is lost the round is aborted, and the
-// step stays bound to its survivors when the certificate had been made.
+// Restore replays the records of a batch that had not ended when the coordinator stopped (S65). In Advertise and Share
+// it is aborted; later it goes on with fresh deadlines and the journalled sets and bytes, in whichever sum it was;
+// between two sums it waits for the next one. chunk returns a stored chunk of a member's masked vector in the newest
+// sum; if one of a journalled survivor is lost that round is aborted, and the step stays bound to its survivors when
+// the certificate had been made.
 //
-// Roster, digests, Sign and Evidence of cfg.Server come from the driver; spec, sum, Require and Excluded come from
-// the records.
+// Roster, digests and Sign of cfg.Server come from the driver; spec, sums, Require, Evidence and Excluded come from the
+// records.
 func Restore(cfg Config, records []Record, chunk func(member uint8, index uint32) ([]byte, error)) (*Round, Output, error) {
 	if len(records) == 0 {
 		return nil, Output{}, errors.New("round: nothing to restore")
@@ -42,7 +73,7 @@ func Restore(cfg Config, records []Record, chunk func(member uint8, index uint32
 	if cfg.Server.Spec, cfg.Server.Sum, err = Opening(opened); err != nil {
 		return nil, Output{}, err
 	}
-	cfg.Server.Require = (*secagg.Set)(opened.Require)
+	cfg.Server.Require, cfg.Server.Evidence = (*secagg.Set)(opened.Require), opened.Evidence
 	if opened.Excluded != nil {
 		cfg.Excluded = secagg.Set(*opened.Excluded)
 	}
@@ -56,13 +87,18 @@ func Restore(cfg Config, records []Record, chunk func(member uint8, index uint32
 	for m := range r.since {
 		r.since[m] = int64(cfg.Grace) * (afterRestart - 1)
 	}
-	for _, record := range records[1:] {
-		lost, err := r.replay(record, chunk)
+	at := newest(records)
+	for i, record := range records[1:] {
+		read := chunk
+		if i+1 < at { // that its vectors were whole is on record; they may be deleted
+			read = nil
+		}
+		lost, err := r.replay(record, read)
 		if err != nil {
 			return nil, Output{}, fmt.Errorf("round %d: replay %s: %w", r.sum.Round, record.Kind, err)
 		}
 		if lost != nil {
-			return r, r.lostSpool(record, lost, certified(records)), nil
+			return r, r.lostSpool(record, lost, certified(records[at:])), nil
 		}
 	}
 	return r, r.resume(chunk), nil
@@ -70,6 +106,12 @@ func Restore(cfg Config, records []Record, chunk func(member uint8, index uint32
 
 func (r *Round) replay(record Record, chunk func(uint8, uint32) ([]byte, error)) (lost, err error) {
 	switch record.Kind {
+	case KindNext:
+		return nil, r.replayNext(record)
+	case KindClosed:
+		return nil, r.replayClosed(record)
+	case KindAborted:
+		return nil, r.replayAborted(record)
 	case KindPacket:
 		e := Received{From: record.Member, Frames: record.Frames}
 		digest, err := packetDigest(e)
@@ -81,9 +123,11 @@ func (r *Round) replay(record Record, chunk func(uint8, uint32) ([]byte, error))
 		}
 		r.note(digest, e)
 		r.blames = len(r.server.Blames())
+		r.disputes = len(r.server.Disputes())
 	case KindEvidence:
 		r.proven = r.proven.With(record.Member)
 		r.blames = len(r.server.Blames())
+	case KindDispute:
 	case KindPhase:
 		if record.Phase == Mask {
 			if lost := r.reload(secagg.Set(*record.Set), chunk); lost != nil {
@@ -95,6 +139,43 @@ func (r *Round) replay(record Record, chunk func(uint8, uint32) ([]byte, error))
 		return nil, fmt.Errorf("unexpected record")
 	}
 	return nil, nil
+}
+
+func (r *Round) replayNext(record Record) error {
+	sum, err := NextSum(record)
+	if err != nil {
+		return err
+	}
+	require := (*secagg.Set)(record.Require)
+	frames, err := r.server.Next(sum, require, record.Evidence)
+	if err != nil {
+		return err
+	}
+	if !sameFrames(frames, record.Frames) {
+		return errors.New("the sum differs from the journalled one")
+	}
+	r.begin(require, frames[0])
+	return nil
+}
+
+func (r *Round) replayClosed(record Record) error {
+	c := record.Close
+	if r.endUnmask(); r.phase != Publish || c == nil {
+		return fmt.Errorf("closed in phase %s", r.phase)
+	}
+	_, err := r.summed(Summed{Words: c.Words, SumRoot: c.SumRoot, State: c.State, Model: c.Model})
+	return err
+}
+
+func (r *Round) replayAborted(record Record) error {
+	a := record.Abort
+	if a == nil || !a.GoesOn {
+		return errors.New("the batch had ended")
+	}
+	if r.abort(a.Code, a.Reason, [32]byte{}); !r.server.CanContinue() {
+		return errors.New("the batch cannot go on as journalled")
+	}
+	return nil
 }
 
 // replayPhase ends a phase as the record says and compares the outcome.
@@ -126,10 +207,14 @@ func (r *Round) replayPhase(record Record) error {
 	return nil
 }
 
-// reload gives the server the stored chunks of those members, judged again by their hashes.
+// reload gives the server the stored chunks of those members, judged again by their hashes; of a sum that is over, for
+// which chunk is nil, only the word that they were whole.
 func (r *Round) reload(members secagg.Set, chunk func(uint8, uint32) ([]byte, error)) error {
 	for _, m := range members.Members() {
 		for i := range r.hashes[m] {
+			if chunk == nil {
+				break
+			}
 			data, err := chunk(m, uint32(i))
 			if err != nil {
 				return err
@@ -138,7 +223,7 @@ func (r *Round) reload(members secagg.Set, chunk func(uint8, uint32) ([]byte, er
 				return err
 			}
 		}
-		if err := r.server.MarkWhole(m); err != nil {
+		if err := r.server.RestoreWhole(m); err != nil {
 			return err
 		}
 	}

@@ -14,8 +14,14 @@ import (
 func (b *bench) restart() {
 	b.t.Helper()
 	b.cfg.Connected = secagg.Set{}
+	_, sum, err := round.Newest(b.records)
+	require.NoError(b.t, err)
+	chunks := b.chunks
+	if past, ok := b.past[sum.Round]; ok {
+		chunks = past
+	}
 	r, out, err := round.Restore(b.cfg, b.records, func(member uint8, index uint32) ([]byte, error) {
-		data, ok := b.chunks[member][index]
+		data, ok := chunks[member][index]
 		if !ok {
 			return nil, errors.New("spool: no such vector")
 		}

@@ -14,12 +14,14 @@ import (
 type Config struct {
 	Server    secagg.ServerConfig
 	Grace     uint32     // ticks after which a disconnected member no longer holds up a phase
+	MaxAge    uint32     // ticks after which a batch gets no further sum (S40); 0: any age
 	Patient   bool       // no deadlines: for a federation in one process, where nobody is ever away
 	Connected secagg.Set // members with a session now
 	Excluded  secagg.Set // who may not take part: not approved, suspended, or proven guilty (S72)
 }
 
-// Round is the machine of one round. It is not safe for concurrent use: one goroutine owns it.
+// Round is the machine of one batch: one round after the other, for as long as nothing asks for fresh keys. It is not
+// safe for concurrent use: one goroutine owns it.
 type Round struct {
 	cfg    Config
 	server *secagg.Server
@@ -31,10 +33,12 @@ type Round struct {
 	entered   int64 // when the phase began
 	connected secagg.Set
 	since     [256]int64 // when a member that is not connected was last seen
-	left      secagg.Set // members that said they left this round
+	left      secagg.Set // members that said they left this batch
+	declined  secagg.Set // members that were asked to advertise and did not, although they were connected
 	seen      map[[32]byte]bool
 	hashes    map[uint8][][32]byte // declared chunk hashes (S54)
 	blames    int                  // evidence already recorded
+	disputes  int                  // disputes already recorded
 	agreed    secagg.Set           // who has agreed
 	h3        [32]byte             // as they agreed on
 	proven    secagg.Set           // who is proven guilty (S72)
@@ -44,6 +48,8 @@ type Round struct {
 	shares      map[uint8][]secagg.Frame
 	survivors   []secagg.Frame
 	certificate []secagg.Frame
+	next        secagg.Frame // the signed sum, when it is not the batch's first
+	before      []Message    // how the sum before this one, or the newest one when it is over, ended (S30)
 }
 
 // New opens a round: its output journals the signed opening and sends it to every connected member of the cohort.
@@ -53,7 +59,7 @@ func New(cfg Config) (*Round, Output, error) {
 		return nil, Output{}, err
 	}
 	opening := r.server.Opening()
-	record := Record{Kind: KindOpened, Round: r.sum.Round, Frames: opening, Excluded: setOf(cfg.Excluded)}
+	record := Record{Kind: KindOpened, Round: r.sum.Round, Frames: opening, Excluded: setOf(cfg.Excluded), Evidence: cfg.Server.Evidence}
 	if cfg.Server.Require != nil {
 		record.Require = setOf(*cfg.Server.Require)
 	}
@@ -114,14 +120,17 @@ func (r *Round) Status() Status {
 // Have returns the bitmap of stored chunks of a member's masked vector, and whether all are there (S54).
 func (r *Round) Have(member uint8) ([]byte, bool) { return r.server.Have(member) }
 
-// CheckChunk compares a stored chunk with the hash that its member declared; ErrUpload when they differ. It may be
-// called from several goroutines while the machine is in Publish.
-func (r *Round) CheckChunk(member uint8, index uint32, data []byte) error {
-	hashes := r.hashes[member]
-	if int64(index) >= int64(len(hashes)) || secagg.ChunkHash(index, data) != hashes[index] {
-		return fmt.Errorf("member %d, chunk %d: %w", member, index, secagg.ErrUpload)
+// ChunkCheck returns what compares a stored chunk of the present sum with the hash that its member declared; ErrUpload
+// when they differ. What it returns may be called from several goroutines, whatever becomes of the machine.
+func (r *Round) ChunkCheck() func(member uint8, index uint32, data []byte) error {
+	declared := r.hashes
+	return func(member uint8, index uint32, data []byte) error {
+		hashes := declared[member]
+		if int64(index) >= int64(len(hashes)) || secagg.ChunkHash(index, data) != hashes[index] {
+			return fmt.Errorf("member %d, chunk %d: %w", member, index, secagg.ErrUpload)
+		}
+		return nil
 	}
-	return nil
 }
 
 // Hashes returns the chunk hashes that a member declared, for inclusion paths (S56).
@@ -131,21 +140,19 @@ func (r *Round) Hashes(member uint8) [][32]byte { return r.hashes[member] }
 // then, because a refused packet may be evidence (§14) that has to be journalled.
 func (r *Round) Step(e Event) (Output, error) {
 	if r.phase.Over() {
-		return Output{}, fmt.Errorf("round %d is %s: %w", r.sum.Round, r.phase, secagg.ErrStale)
+		return r.between(e)
 	}
 	switch e := e.(type) {
 	case Tick:
 		r.now++
 		return r.advance(), nil
 	case Connected:
-		r.connected = r.connected.With(e.Member)
-		return Output{Messages: r.again(e.Member)}, nil
+		return r.back(e.Member), nil
 	case Disconnected:
-		r.connected = r.connected.Without(e.Member)
-		r.since[e.Member] = r.now
+		r.gone(e.Member)
 		return Output{}, nil
 	case Left:
-		r.left = r.left.With(e.Member)
+		r.leave(e.Member)
 		return r.advance(), nil
 	case Received:
 		return r.received(e)
@@ -252,7 +259,7 @@ func (r *Round) chunk(e Chunk) (Output, error) {
 	return Output{Complete: whole}, nil
 }
 
-// evidence journals what the server has newly proven against members.
+// evidence journals what the server has newly proven against members, or heard in dispute.
 func (r *Round) evidence() Output {
 	var out Output
 	blames := r.server.Blames()
@@ -264,6 +271,11 @@ func (r *Round) evidence() Output {
 		})
 	}
 	r.blames = len(blames)
+	disputes := r.server.Disputes()
+	for _, d := range disputes[r.disputes:] {
+		out.Records = append(out.Records, Record{Kind: KindDispute, Round: r.sum.Round, Member: d.Member, Dealer: d.Dealer})
+	}
+	r.disputes = len(disputes)
 	return out
 }
 

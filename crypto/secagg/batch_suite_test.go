@@ -21,6 +21,7 @@ var anySum = map[string]func(*testing.T){
 	"two runs":                   TestTwoRunsAtOnce,
 	"survivors required":         TestServerRequiresSurvivors,
 	"unlock with blame":          TestUnlockOnlyWithBlame,
+	"blame sum":                  TestBlameSum,
 	"blame share":                TestBlameShare,
 	"blame dealing":              TestBlameDealing,
 	"blame equivocation":         TestBlameEquivocation,

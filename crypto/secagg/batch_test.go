@@ -1,10 +1,12 @@
 package secagg_test
 
 import (
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koinon-eu/koinon/crypto/ring"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/crypto/secagg/secaggtest"
 )
@@ -29,6 +31,14 @@ func without(b *secaggtest.Batch, from secagg.Phase, members ...uint8) func(seca
 func TestBatchOfSums(t *testing.T) {
 	const m = 4
 	b := secaggtest.New(t, secaggtest.Options{Sums: m, Round: 9})
+	vector, rounding := b.Opt.Vector, map[string]bool{}
+	b.Opt.Vector = func(i uint8, l ring.Layout) []uint64 {
+		buf := make([]byte, 32)
+		_, err := io.ReadFull(b.Clients[i].Rounding(), buf)
+		require.NoError(t, err)
+		rounding[string(buf)] = true
+		return vector(i, l)
+	}
 	require.NoError(t, b.Run(nil))
 	for k := uint16(1); ; k++ {
 		requireSum(t, b, b.Cohort())
@@ -46,7 +56,6 @@ func TestBatchOfSums(t *testing.T) {
 		}
 		require.NoError(t, b.Next(b.Cohort(), b.Step(k+1), nil))
 		require.Equal(t, b.Closed[1].H3, b.Server.Sum().Prev)
-		require.NotNil(t, b.Clients[1].Rounding)
 		require.NoError(t, b.RunSum(everyone(b)))
 	}
 	require.Empty(t, b.Errors)
@@ -63,6 +72,7 @@ func TestBatchOfSums(t *testing.T) {
 	}
 	require.Equal(t, []uint32{9, 10, 11, 12}, rounds)
 	require.Len(t, b.Facts[1], 3*m)
+	require.Len(t, rounding, 5*m) // S13: another one for each member and sum
 }
 
 // S37, S38: a member that drops out in the middle leaves the batch, the others go

@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// Kinds of evidence (S68). The two about sums and models are made and judged
-// where sums and models are.
+// Kinds of evidence (S68). That about models is judged where models are.
 const (
 	BlameBundle       uint8 = 1    // a dealer sealed something else than it committed to
 	BlameShare        uint8 = 2    // a holder gave a share that is not the committed one
 	BlameDealing      uint8 = 3    // a dealer's shares do not give the committed seed
 	BlameEquivocation uint8 = 4    // one sender signed two messages where one is allowed
+	BlameSum          uint8 = 5    // the coordinator published another sum than that of the uploads
 	BlameComplaint    uint8 = 0x11 // a complaint about a dealer who did no wrong (1')
 )
 
@@ -62,6 +62,8 @@ func CheckEvidence(r Roster, e []byte) (Blame, Spec, error) {
 		member, err = p.dealing()
 	case BlameEquivocation:
 		member, err = p.equivocation()
+	case BlameSum:
+		err = p.falseSum() // names the coordinator, member 0
 	default:
 		err = p.nothing()
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // dealing judges kind 3: shares the dealer itself committed to do not lie on
-// one polynomial that gives the committed seed.
+// one polynomial that gives the committed seed. Who gave them is of no account:
+// each leads to what the dealer signed.
 func (p *proof) dealing() (member uint8, err error) {
 	if err := p.readSetup(); err != nil {
 		return 0, err
@@ -75,16 +76,21 @@ func (c commitment) of(s Spec, k uint16, root [32]byte) (leaf [32]byte, ok bool)
 	return c[0], VerifyPath(c[0], int(k)-1, int(s.Sums), c[1:], root)
 }
 
-// given collects, from unmask messages of one sum with holders ascending, the
-// shares that lead to the dealer's commitments.
+// given collects, from unmask bodies of one sum with holders ascending, the
+// shares that lead to the dealer's commitments. Signatures are not looked at.
 func (p *proof) given(dealer uint8, rows map[uint8]row) (k uint16, given map[secretID]*points, err error) {
 	given = map[secretID]*points{}
 	last := uint8(0)
 	for len(p.frames) > 0 {
-		holder, m, err := p.unmask()
+		f, err := p.one(TypeUnmask)
 		if err != nil {
 			return 0, nil, err
 		}
+		m, err := parseUnmask(f.Body)
+		if err != nil {
+			return 0, nil, err
+		}
+		holder := f.Sender
 		if holder <= last || last != 0 && m.k != k {
 			return 0, nil, p.nothing()
 		}

@@ -118,6 +118,8 @@ func TestFrameSizes(t *testing.T) {
 	require.Equal(t, 1352, signed(TypeAdvert))
 	require.Equal(t, 167, signed(TypeShare))
 	require.Equal(t, 141, signed(TypeMask))
+	require.Equal(t, 640<<10, frameHeader+kinds[TypeBundle].max)
+	require.Equal(t, 640<<10, frameHeader+kinds[TypeLeaves].max)
 	require.Equal(t, 524299, frameHeader+kinds[TypeHashes].max)
 	require.Equal(t, 65549, frameHeader+kinds[TypeChunk].max)
 	require.Equal(t, 16<<10, signed(TypeSurvivors))

@@ -5,15 +5,16 @@ import "crypto/sha256"
 // maxDepth bounds a path in a tree over the members of a cohort.
 const maxDepth = 8
 
-// leafHash is the hash of one Merkle leaf (S4).
-func leafHash(parts ...[]byte) (d [32]byte) {
-	h := sha256.New()
-	h.Write([]byte{0})
+// leafHash is the hash of one Merkle leaf (S4). What it puts together may be
+// secret and is overwritten.
+func leafHash(parts ...[]byte) [32]byte {
+	var short [160]byte // enough for every commitment
+	b := append(short[:0], 0)
 	for _, p := range parts {
-		h.Write(p)
+		b = append(b, p...)
 	}
-	h.Sum(d[:0])
-	return d
+	defer clear(b)
+	return sha256.Sum256(b)
 }
 
 func nodeHash(left, right [32]byte) [32]byte {

@@ -146,6 +146,9 @@ func newDeal(i uint8, rho, h1 [32]byte, m int, among Set, t int) (deal, error) {
 	holders := among.Members()
 	shares, err := shamir.Split(flat, coefficients, t, holders)
 	if err != nil {
+		for _, s := range d.seeds {
+			s.wipe()
+		}
 		return deal{}, fmt.Errorf("share seeds: %w", err)
 	}
 	for n, j := range holders {

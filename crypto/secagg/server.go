@@ -78,7 +78,7 @@ type Server struct {
 	left     Set                        // in this batch no longer: dispute or false complaint
 	blames   []Blame
 	disputes []Dispute
-	items    map[uint8]map[secretID][32]byte // holder → verified shares
+	items    map[uint8]map[secretID]unmaskItem // holder → verified shares
 	opened   []opening
 
 	adverted, revealed, survived, published []Frame // packets already made
@@ -121,7 +121,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	return &Server{
 		cfg: cfg, t: Threshold(cfg.Cohort.Len()), transcriptView: v, opening: []Frame{spec, sum}, announce: sum,
 		accepted: map[Type]map[uint8][]Frame{}, rows: map[uint8]map[uint8]row{},
-		uploads: map[uint8]*received{}, items: map[uint8]map[secretID][32]byte{},
+		uploads: map[uint8]*received{}, items: map[uint8]map[secretID]unmaskItem{},
 	}, nil
 }
 

@@ -1,6 +1,9 @@
 package secagg
 
-import "fmt"
+import (
+	"crypto/ed25519"
+	"fmt"
+)
 
 // acceptComplaint judges a complaint: its evidence names the dealer, which ends
 // the batch, or its author, who leaves it (Mask row, §7).
@@ -66,7 +69,8 @@ func (s *Server) shareBlame(dealer, j uint8, unmask Frame) Blame {
 
 // dealingBlame is kind 3: spec, adverts, the dealer's share, its rows for the
 // holders and the pair's other member, in a batch of several sums the leaf of the
-// seed with its path, and the holders' unmask messages.
+// seed with its path, and the holders' shares of that seed alone. They are not
+// signed: whole unmask messages would not fit a frame in a large cohort.
 func (s *Server) dealingBlame(id secretID, holders []uint8) Blame {
 	d := id.dealer()
 	frames := append([]Frame{s.opening[0]}, s.setup()...)
@@ -78,6 +82,9 @@ func (s *Server) dealingBlame(id secretID, holders []uint8) Blame {
 		leaf, path := s.commitment(id)
 		frames = append(frames, Frame{Type: TypeLeaves, Sender: d, Body: leaves{hashes: append([][32]byte{leaf}, path...)}.body()})
 	}
-	frames = append(frames, s.firsts(TypeUnmask, SetOf(holders...))...)
+	for _, j := range holders {
+		m := unmask{k: s.sum.K, h3: s.h3, items: []unmaskItem{s.items[j][id]}}
+		frames = append(frames, Frame{Type: TypeUnmask, Sender: j, Body: m.body(), Signature: make([]byte, ed25519.SignatureSize)})
+	}
 	return Blame{Kind: BlameDealing, Member: d, Evidence: evidence(BlameDealing, frames...)}
 }

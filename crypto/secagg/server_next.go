@@ -73,7 +73,7 @@ func (s *Server) follow(sum Sum, f Frame) {
 	for _, t := range []Type{TypeMask, TypeAgree, TypeUnmask} {
 		delete(s.accepted, t)
 	}
-	s.uploads, s.items = map[uint8]*received{}, map[uint8]map[secretID][32]byte{}
+	s.uploads, s.items = map[uint8]*received{}, map[uint8]map[secretID]unmaskItem{}
 	s.opened, s.survived, s.published = nil, nil, nil
 	s.reason, s.evidence = 0, [32]byte{}
 	s.phase = PhaseMask

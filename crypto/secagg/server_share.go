@@ -1,7 +1,9 @@
 package secagg
 
 import (
+	"crypto/ed25519"
 	"fmt"
+	"math/bits"
 	"slices"
 )
 
@@ -165,4 +167,47 @@ func (s *Server) rowFrame(dealer, j uint8) Frame {
 func (s *Server) bundleFrame(dealer, j uint8) Frame {
 	holders := s.holders(dealer)
 	return s.accepted[TypeShare][dealer][1+holders.Len()+position(holders.Without(dealer), j)]
+}
+
+// SetupBytes returns the bytes of the largest packet of the Share phase that a
+// member of the cohort sends, and of the largest that it gets, in a batch of that
+// many sums. It is what a transport must carry; with indexes that are all odd or
+// all even the member with the highest one deals every pair it is in (S14). A
+// graph is not known before it is drawn: then it is as if all cycles of a member
+// went to others, and it dealt all those pairs.
+func SetupBytes(cohort Set, sums int) (up, down int) {
+	n := cohort.Len()
+	holders := n
+	if sparse(n) {
+		holders = min(n, 2*cyclesFor(n)+1)
+	}
+	rowFrame := frameHeader + rowSize + 1 + 32*bits.Len(uint(holders-1))
+	shareFrame := frameHeader + shareSize + ed25519.SignatureSize
+	bundleFrame := func(q int, deals bool) int { return frameHeader + encSize + 4 + plainSize(sums, q, deals) + 16 }
+	leaves := func(q int) int {
+		if sums == 1 {
+			return 0
+		}
+		return frameHeader + 32*sums*q
+	}
+	if holders < n {
+		bundles := (holders - 1) * bundleFrame(holders, true)
+		up = shareFrame + holders*rowFrame + bundles + leaves(holders)
+		return up, n*shareFrame + (holders-1)*rowFrame + bundles
+	}
+	received := map[uint8]int{}
+	for _, d := range cohort.Members() {
+		q := len(dealt(d, cohort))
+		sent := shareFrame + n*rowFrame + leaves(q)
+		for _, j := range cohort.Without(d).Members() {
+			bundle := bundleFrame(q, pairID(d, j).dealer() == d)
+			sent += bundle
+			received[j] += shareFrame + rowFrame + bundle
+		}
+		up = max(up, sent)
+	}
+	for _, r := range received {
+		down = max(down, r+shareFrame)
+	}
+	return up, down
 }

@@ -57,9 +57,9 @@ func (s *Server) acceptUnmask(from uint8, frames []Frame) error {
 			return fmt.Errorf("%w: share that %d gave of %d's seed", ErrBlamed, from, dealer)
 		}
 	}
-	s.items[from] = map[secretID][32]byte{}
+	s.items[from] = map[secretID]unmaskItem{}
 	for _, it := range m.items {
-		s.items[from][it.secret] = it.share
+		s.items[from][it.secret] = it
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func (s *Server) combineShares(ids []secretID) (map[secretID][32]byte, error) {
 		for _, j := range holders.Members() {
 			all := make([]byte, 0, 32*len(ids))
 			for _, id := range ids {
-				share := s.items[j][id]
+				share := s.items[j][id].share
 				all = append(all, share[:]...)
 			}
 			shares = append(shares, all)

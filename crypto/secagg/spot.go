@@ -34,19 +34,28 @@ func SpotCheck(c Closed, q uint32, uploads map[uint8]Proof, sum Proof) error {
 	if !ok {
 		return fmt.Errorf("%w: chunk %d of the sum does not lead to its root", ErrSpotCheck, q)
 	}
-	total := make([]uint64, len(want))
-	for _, j := range c.Survivors.Members() {
-		y, ok := uploads[j].verify(q, c.Words, c.Roots[j])
-		if !ok {
-			return fmt.Errorf("%w: chunk %d of %d does not lead to its root", ErrSpotCheck, q, j)
-		}
-		ring.Add(total, y)
+	total, err := c.chunk(q, uploads)
+	if err != nil {
+		return err
 	}
-	prg.Apply(total, uint64(q)*chunkWords, c.Streams)
 	for i := range total {
 		if total[i] != want[i] {
 			return fmt.Errorf("%w: chunk %d, word %d", ErrSpotCheck, q, i)
 		}
 	}
 	return nil
+}
+
+// chunk computes chunk q of the sum from that of every survivor's upload.
+func (c *Closed) chunk(q uint32, uploads map[uint8]Proof) ([]uint64, error) {
+	total := make([]uint64, ChunkBytes(c.Words, q)/8)
+	for _, j := range c.Survivors.Members() {
+		y, ok := uploads[j].verify(q, c.Words, c.Roots[j])
+		if !ok {
+			return nil, fmt.Errorf("%w: chunk %d of %d does not lead to its root", ErrSpotCheck, q, j)
+		}
+		ring.Add(total, y)
+	}
+	prg.Apply(total, uint64(q)*chunkWords, c.Streams)
+	return total, nil
 }

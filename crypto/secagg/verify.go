@@ -34,33 +34,44 @@ func VerifyRound(cfg VerifyConfig, frames []Frame) (Closed, error) {
 	if err := p.begin(cfg); err != nil {
 		return Closed{}, err
 	}
-	v := &p.v
-	if err := p.readSetup(); err != nil {
+	closed, err := p.round(cfg.MinSurvivors)
+	if err != nil {
 		return Closed{}, err
 	}
+	if len(p.frames) != 0 {
+		return Closed{}, fmt.Errorf("%w: %d frames after the openings", ErrResult, len(p.frames))
+	}
+	closed.Sigma = StepDigest(cfg.Federation, cfg.Plan, p.v.sum)
+	return *closed, nil
+}
+
+// round reads a published round from its adverts to its openings.
+func (p *proof) round(minSurvivors int) (*Closed, error) {
+	v := &p.v
+	if err := p.readSetup(); err != nil {
+		return nil, err
+	}
 	if err := v.readShares(p.r, p.all(TypeShare)); err != nil {
-		return Closed{}, err
+		return nil, err
 	}
 	p.all(TypeRow)
 	if err := v.beginPublic(); err != nil {
-		return Closed{}, err
+		return nil, err
 	}
-	if err := p.survivors(cfg.MinSurvivors); err != nil {
-		return Closed{}, err
+	if err := p.survivors(minSurvivors); err != nil {
+		return nil, err
 	}
 	certificate, err := p.one(TypeCertificate)
 	if err != nil {
-		return Closed{}, err
+		return nil, err
 	}
 	if err := v.checkCertificate(p.r, certificate); err != nil {
-		return Closed{}, err
+		return nil, err
 	}
-	closed, err := v.readResult(p.r, p.frames)
-	if err != nil {
-		return Closed{}, err
-	}
-	closed.Sigma = StepDigest(cfg.Federation, cfg.Plan, v.sum)
-	return *closed, nil
+	n := min(2, len(p.frames))
+	packet := p.frames[:n]
+	p.frames = p.frames[n:]
+	return v.readResult(p.r, packet)
 }
 
 func (p *proof) begin(cfg VerifyConfig) error {

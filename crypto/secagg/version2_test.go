@@ -348,3 +348,18 @@ func TestVersion2VerifyRound(t *testing.T) {
 	_, err = secagg.VerifyRound(b.Verify(), drop(secagg.TypeReveal, 3))
 	require.ErrorIs(t, err, secagg.ErrTranscript)
 }
+
+// S9: a transport that carries SetupBytes carries every Share packet.
+func TestVersion2SetupBytes(t *testing.T) {
+	forceVersion2(t, fewCycles-1)
+	b := secaggtest.New(t, fewMembers(10))
+	b.Advertise(b.Cohort())
+	require.NoError(t, b.Share(b.Cohort()))
+	p, err := b.Server.CloseShare()
+	require.NoError(t, err)
+	up, down := secagg.SetupBytes(b.Cohort(), 1)
+	for _, i := range b.Opt.Members {
+		require.LessOrEqual(t, size(t, b.Sent[i][1]), up)
+		require.LessOrEqual(t, size(t, p[i]), down)
+	}
+}

@@ -15,7 +15,7 @@ var ErrNotApproved = errors.New("plan is not approved on this node")
 // ErrDeadline means that the coordinator said nothing for longer than the phase may last (S67).
 var ErrDeadline = errors.New("phase took too long")
 
-// Config is what a node knows by itself when a round opens. Nothing in it comes from the round's own messages.
+// Config is what a node knows by itself when a batch opens. Nothing in it comes from the batch's own messages.
 type Config struct {
 	Self     uint8 // own index in the roster
 	Roster   *federation.Roster
@@ -26,7 +26,7 @@ type Config struct {
 
 	Run       [16]byte
 	LastRound uint32 // the last round of this run that this node joined; older ones are stale
-	// Expect is the sum of the step this node derived itself, by Plan.Sum from its own machine and state (S73).
+	// Expect is the first sum, of the step this node derived itself, by Plan.Sum from its own machine and state (S73).
 	Expect secagg.Sum
 	Number uint32 // of that step among the plan's steps of its kind, from 1 (S33)
 	Rows   uint32 // own rows that take part in the step
@@ -36,7 +36,7 @@ type Config struct {
 	Lock func(name [32]byte) (secagg.Set, bool)
 	Sign secagg.Signer
 	Seal secagg.Seal
-	Rho  [32]byte // fresh from the operating system for every round (S13)
+	Rho  [32]byte // fresh from the operating system for every batch (S13)
 }
 
 // String hides Rho.
@@ -59,12 +59,20 @@ func (c Config) check() error {
 	if err := c.Policy.Allows(c.Plan); err != nil {
 		return fmt.Errorf("%w: %w", secagg.ErrPolicy, err)
 	}
-	if words := c.Expect.Layout().Words(); words > c.Policy.MaxWords {
-		return fmt.Errorf("%w: a vector of %d words, this node allows %d", secagg.ErrPolicy, words, c.Policy.MaxWords)
+	if err := c.bounds(c.Expect); err != nil {
+		return err
 	}
 	name := c.Roster.Name(c.Self)
 	if !slices.Contains(c.Plan.Cohort.Members, name) {
 		return fmt.Errorf("%w: the cohort does not name %s", secagg.ErrPlan, name)
+	}
+	return nil
+}
+
+// bounds holds a sum to this node's own limits.
+func (c Config) bounds(sum secagg.Sum) error {
+	if words := sum.Layout().Words(); words > c.Policy.MaxWords {
+		return fmt.Errorf("%w: a vector of %d words, this node allows %d", secagg.ErrPolicy, words, c.Policy.MaxWords)
 	}
 	return nil
 }
@@ -78,6 +86,6 @@ func (c Config) client() (secagg.ClientConfig, error) {
 		Self: c.Self, Federation: c.Roster.ID, RosterDigest: c.Roster.Digest(), Plan: c.Plan.Digest(),
 		Roster: c.Roster.SecAgg(), Cohort: cohort, Run: c.Run, LastRound: c.LastRound,
 		MinCohort: c.Policy.MinCohort, MinSurvivors: max(c.Policy.MinSurvivors, c.Plan.Cohort.Minimum),
-		Expect: c.Expect, Number: c.Number, Rows: c.Rows, Follow: c.Follow, Lock: c.Lock, Sign: c.Sign, Seal: c.Seal, Rho: c.Rho,
+		Expect: c.Expect, Number: c.Number, Rows: c.Rows, MaxSums: uint16(c.Plan.Batch), Follow: c.Follow, Lock: c.Lock, Sign: c.Sign, Seal: c.Seal, Rho: c.Rho,
 	}, nil
 }

@@ -11,7 +11,7 @@ import (
 // Phase is where a participant stands: it is named by what the node does or did last.
 type Phase uint8
 
-// The phases of a participant, in order. Left may follow any of them.
+// The phases of a participant, in order; after Wait comes Train again. Left may follow any of them.
 const (
 	Idle      Phase = iota // no spec yet
 	Advertise              // advert made, waits for the adverts of U1
@@ -20,11 +20,12 @@ const (
 	Mask                   // masked vector made, uploads it, waits for the survivors
 	Agree                  // agreed to the survivors, waits for the certificate
 	Unmask                 // gave its shares, waits for the result
-	Closed                 // result verified
-	Left                   // out of the round
+	Wait                   // between two sums of a batch: Expect, then waits for the next sum
+	Closed                 // last result verified
+	Left                   // out of the batch
 )
 
-var phaseNames = [...]string{"idle", "advertise", "share", "train", "mask", "agree", "unmask", "closed", "left"}
+var phaseNames = [...]string{"idle", "advertise", "share", "train", "mask", "agree", "unmask", "wait", "closed", "left"}
 
 // String returns the phase's name in the glossary's words.
 func (p Phase) String() string { return phaseNames[p] }
@@ -40,20 +41,24 @@ type Output struct {
 	Train  bool           // compute the encoded vector for the sum and call Vector
 	Upload *secagg.Upload // send after Send, then call Uploaded
 	Closed *secagg.Closed // fetch the sum, check it, apply it
+	// Ended says why the coordinator ended this sum but not the batch. After it, and after Closed while Done says no,
+	// the participant is in Wait.
+	Ended *secagg.AbortError
 }
 
-// Participant is one member in one round. It is not safe for concurrent use.
+// Participant is one member in one batch: in one round after the other. It is not safe for concurrent use.
 type Participant struct {
 	cfg    Config
 	client *secagg.Client
 	phase  Phase
 	waited uint32 // ticks since the phase was entered
+	age    uint32 // ticks since the batch was entered
 	limits [5]uint32
 	last   []secagg.Frame // what this node said last
 	round  uint32
 }
 
-// New makes the machine for one round. It refuses a plan that this node has not approved (ErrNotApproved), that the
+// New makes the machine for one batch. It refuses a plan that this node has not approved (ErrNotApproved), that the
 // law or the plan's own validity forbids today (secagg.ErrPlan), or that the policy does not allow
 // (secagg.ErrPolicy).
 func New(cfg Config) (*Participant, error) {
@@ -75,8 +80,17 @@ func New(cfg Config) (*Participant, error) {
 // Phase returns where the participant stands.
 func (p *Participant) Phase() Phase { return p.phase }
 
-// Round returns the round's number, 0 before its spec was accepted.
+// Round returns the number of the present sum's round, 0 before the spec was accepted.
 func (p *Participant) Round() uint32 { return p.round }
+
+// K returns the place of the present sum in its batch, from 1; 0 before the spec was accepted.
+func (p *Participant) K() uint16 {
+	sum, _ := p.client.Sum()
+	return sum.K
+}
+
+// Done reports whether the batch is over for this node: its last sum is closed, or it has left.
+func (p *Participant) Done() bool { return p.client.Done() }
 
 // Again returns what this node said last, for a session that was opened anew: the coordinator may not have heard it,
 // and hearing it twice changes nothing (S30).
@@ -100,6 +114,39 @@ func (p *Participant) Receive(frames []secagg.Frame) (Output, error) {
 		}
 	}
 	return p.output(out), nil
+}
+
+// Expect tells, in Wait, the next sum that this node derived itself (S73), as Config does for the first one. The batch
+// goes on with it only as long as the policy allows. An error means that the participant has left the batch.
+func (p *Participant) Expect(expect secagg.Sum, number, rows uint32) error {
+	if p.phase == Left {
+		return secagg.ErrLeft
+	}
+	err := p.cfg.bounds(expect)
+	if err == nil && p.age > p.cfg.Policy.MaxBatchTicks {
+		err = fmt.Errorf("%w: batch after %d ticks", ErrDeadline, p.age)
+	}
+	if err == nil {
+		err = p.client.Expect(expect, number, rows)
+	}
+	if err != nil {
+		return p.leave(err)
+	}
+	return nil
+}
+
+// Takes reports whether a packet of a round is for this participant as it stands. Between two sums that is the next
+// sum, or the end of the batch; what repeats the sum before was answered.
+func (p *Participant) Takes(round uint32, frames []secagg.Frame) bool {
+	if p.phase != Wait || len(frames) == 0 {
+		return round == p.round
+	}
+	return round == p.round+1 && frames[0].Type == secagg.TypeSum || round == p.round && EndsBatch(frames[0])
+}
+
+// EndsBatch reports whether a frame is an abort of a whole batch: one with k = 0.
+func EndsBatch(f secagg.Frame) bool {
+	return f.Type == secagg.TypeAbort && len(f.Body) > 1 && f.Body[0] == 0 && f.Body[1] == 0
 }
 
 // opened keeps what the accepted spec says about time: min(deadline in spec, own maximum) (S67).
@@ -144,6 +191,7 @@ func (p *Participant) Uploaded() error {
 // Tick tells that one tick has passed. ErrDeadline: the phase lasted longer than allowed and the participant has
 // left.
 func (p *Participant) Tick() error {
+	p.age++
 	limit, timed := p.limit()
 	if !timed {
 		return nil
@@ -161,7 +209,7 @@ func (p *Participant) limit() (ticks uint32, timed bool) {
 		return p.limits[0] + grace, true
 	case Share:
 		return p.limits[1] + grace, true
-	case Train, Mask:
+	case Train, Mask, Wait:
 		return p.limits[2] + grace, true
 	case Agree:
 		return p.limits[3] + grace, true
@@ -197,13 +245,20 @@ func Aborted(err error) (reason string, ok bool) {
 }
 
 func (p *Participant) output(out secagg.ClientOutput) Output {
+	if sum, ok := p.client.Sum(); ok && sum.Round != p.round { // the next one of the batch
+		p.round, p.phase, p.waited, p.last = sum.Round, Share, 0, nil
+	}
 	if len(out.Send) > 0 {
 		p.last = out.Send
 	}
-	if next := after(p.phase, out); next != p.phase {
+	next := after(p.phase, out)
+	if (out.Closed != nil || out.Ended != nil) && !p.client.Done() {
+		next = Wait
+	}
+	if next != p.phase {
 		p.phase, p.waited = next, 0
 	}
-	return Output{Store: out.Store, Send: out.Send, Train: out.Want, Upload: out.Upload, Closed: out.Closed}
+	return Output{Store: out.Store, Send: out.Send, Train: out.Want, Upload: out.Upload, Closed: out.Closed, Ended: out.Ended}
 }
 
 // after names the phase that an output leads to. An answer to a duplicate leads nowhere.

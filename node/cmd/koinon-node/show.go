@@ -138,6 +138,7 @@ func (v planView) print(w io.Writer) error {
 	line("features", "%s", columns(p.Schema.Features()))
 	line("groups", "%s (measured, never features)", columns(p.Schema.Groups()))
 	line("denied", "%s", strings.Join(d.Features.Deny, ", "))
+	line("batch", "up to %d sums from one key set-up", p.Batch)
 	line("deadlines", "%v ticks", p.Deadlines.Ticks())
 	b.WriteString("\nWhat its sums reveal:\n")
 	for _, s := range v.Exposure {

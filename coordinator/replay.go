@@ -84,6 +84,7 @@ func (r *run) fold(fact round.Record, rec journal.Record) error {
 	}
 	switch fact.Kind {
 	case round.KindOpened:
+		r.withheld = secagg.Set{}
 		r.last, r.pending = fact.Round, []round.Record{fact}
 		spec, sum, err := round.Opening(fact)
 		if err != nil {
@@ -132,6 +133,12 @@ func (r *run) noteAbort(a round.Abort) {
 	}
 	r.why = a.Reason
 	r.excluded = r.excluded.Union(secagg.Set(a.Blamed))
+	r.withheld = secagg.Set{}
+	for _, l := range a.Lost {
+		if a.Code == secagg.ReasonReveal && l.Phase == round.Reveal {
+			r.withheld = r.withheld.With(l.Member)
+		}
+	}
 	if a.Released != nil {
 		r.setLock(a.Kind, a.Step, secagg.Set(*a.Released))
 	}

@@ -42,6 +42,7 @@ type run struct {
 	failures int                  // aborted rounds since the last closed one
 	why      string               // the newest abort's reason
 	excluded secagg.Set           // proven guilty (S72)
+	withheld secagg.Set           // did not reveal in the newest batch (V7)
 	proofs   map[uint8][]byte     // evidence against them that a node accepts (S33)
 	disputes map[uint8]secagg.Set // by dealer: who could not open its bundles (S70)
 	machine  *schedule.Machine

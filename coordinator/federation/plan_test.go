@@ -124,7 +124,7 @@ func TestPlanRefusals(t *testing.T) {
 		"no verifier":          {[]string{"verifiers: 1", "verifiers: 0"}, true, "verifiers"},
 		"no answer":            {[]string{"5(1)(d): facts of the filed documents, ", ""}, true, "5(1)(d)"},
 		"denied feature":       {[]string{"deny: [sex]", "deny: [sex, chip_auth]"}, true, "chip_auth"},
-		"two members":          {[]string{"[DE, FR, IT, PL, PT], minimum: 4", "[DE, FR], minimum: 2"}, false, "3 to 64"},
+		"two members":          {[]string{"[DE, FR, IT, PL, PT], minimum: 4", "[DE, FR], minimum: 2"}, false, "3 to 255"},
 		"member twice":         {[]string{"[DE, FR, IT, PL, PT], minimum", "[DE, FR, IT, PL, PL], minimum"}, false, "twice"},
 		"minimum below t":      {[]string{"minimum: 4", "minimum: 3"}, false, "minimum"},
 		"gate on no group":     {[]string{"group: sex,", "group: age,"}, false, "age"},

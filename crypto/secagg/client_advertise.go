@@ -136,7 +136,7 @@ func (c *Client) makeAdvert() (Frame, error) {
 	}
 	c.sk = sk
 	m := advert{spec: c.dspec, follow: c.cfg.Follow, nonce: derive(c.cfg.Rho, c.dspec, "nonce")}
-	if sparse(int(c.spec.N)) {
+	if c.spec.Version() == 2 {
 		m.nonce = drawCommitment(c.dspec, c.cfg.Self, derive(c.cfg.Rho, c.dspec, "draw"))
 	}
 	copy(m.pk[:], sk.PublicKey().Bytes())

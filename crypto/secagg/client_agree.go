@@ -36,7 +36,7 @@ func (c *Client) agree(frames []Frame) (ClientOutput, error) {
 	}
 	c.state = stateAgreed
 	out := ClientOutput{Send: []Frame{f}}
-	if sparse(int(c.spec.N)) {
+	if c.spec.Version() == 2 {
 		out.Store = []Fact{c.lockFact()}
 	}
 	return out, nil

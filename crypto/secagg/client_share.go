@@ -14,7 +14,7 @@ func (c *Client) meet(frames []Frame) (ClientOutput, error) {
 	if err := c.checkFollowers(); err != nil {
 		return ClientOutput{}, err
 	}
-	if sparse(int(c.spec.N)) {
+	if c.spec.Version() == 2 {
 		return c.reveal()
 	}
 	return c.deal()

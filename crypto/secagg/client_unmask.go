@@ -27,7 +27,7 @@ func (c *Client) release(frames []Frame) (ClientOutput, error) {
 	}
 	c.state = stateReleased
 	out := ClientOutput{Send: []Frame{f}}
-	if !sparse(int(c.spec.N)) { // there the place was locked before agree (V13)
+	if c.spec.Version() == 1 { // there the place was locked before agree (V13)
 		out.Store = []Fact{c.lockFact()}
 	}
 	return out, nil

@@ -78,10 +78,19 @@ func ParseSpec(b []byte) (Spec, error) {
 	return s, r.end(TypeSpec)
 }
 
+// Version returns which protocol the batch runs: 2 with a cohort of more than
+// MaxComplete, else 1 (V1).
+func (s Spec) Version() int {
+	if sparse(int(s.N)) {
+		return 2
+	}
+	return 1
+}
+
 // Digest returns d_spec (§5). Its tag has the version, and everything of a batch
 // is hashed or signed together with it (V2).
 func (s Spec) Digest() [32]byte {
-	if sparse(int(s.N)) {
+	if s.Version() == 2 {
 		return hashTag(prefix2+"spec", s.body())
 	}
 	return hash("spec", s.body())

@@ -307,7 +307,7 @@ func (c *Coordinator) lock(name [32]byte) (secagg.Set, bool) {
 // prove notes evidence: its member takes no part in later rounds of the run (S72), and nodes accept that it is missing
 // from a step that was released with it (S33), unless the evidence is a false complaint or does not fit a frame.
 func (r *run) prove(member uint8, proof []byte) {
-	r.excluded = r.excluded.With(member)
+	r.exclude(member)
 	if r.proofs[member] != nil || len(proof) == 0 || len(proof) > secagg.MaxEvidence || proof[0] == secagg.BlameComplaint {
 		return
 	}
@@ -326,8 +326,19 @@ func (r *run) dispute(member, dealer uint8) {
 	}
 	r.disputes[dealer] = r.disputes[dealer].With(member)
 	if n := len(r.plan.Plan.Cohort.Members); r.disputes[dealer].Len() > n-secagg.Threshold(n) {
-		r.excluded = r.excluded.With(dealer)
+		r.exclude(dealer)
 	}
+}
+
+// exclude keeps a member out of the later rounds of the run.
+func (r *run) exclude(member uint8) {
+	r.excluded = r.excluded.With(member)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.view.Excluded == nil {
+		r.view.Excluded = map[uint8]string{}
+	}
+	r.view.Excluded[member] = r.guilt(member)
 }
 
 // guilt says why a member is excluded.

@@ -80,7 +80,7 @@ func publicRun(r Run, cohort int) publish.Run {
 			phase = round.Unmask.String()
 		}
 		out.Rounds = append(out.Rounds, publish.Round{
-			Number: in.Number, Step: in.Step, Kind: in.Kind, Phase: phase, Outcome: outcome, Cohort: cohort,
+			Number: in.Number, Step: in.Step, Sum: in.K, Sums: in.Sums, Kind: in.Kind, Phase: phase, Outcome: outcome, Cohort: cohort,
 			Survivors: in.Survivors.Len(), Seconds: float64(in.Milliseconds()) / 1000, Bytes: in.Bytes(), Opened: moment(in.Opened),
 		})
 	}

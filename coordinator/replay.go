@@ -132,7 +132,9 @@ func (r *run) noteAbort(a round.Abort) {
 		r.failures++
 	}
 	r.why = a.Reason
-	r.excluded = r.excluded.Union(secagg.Set(a.Blamed))
+	for _, m := range secagg.Set(a.Blamed).Members() {
+		r.exclude(m)
+	}
 	r.withheld = secagg.Set{}
 	for _, l := range a.Lost {
 		if a.Code == secagg.ReasonReveal && l.Phase == round.Reveal {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
@@ -99,14 +101,18 @@ func (c *Coordinator) status(r Run, rounds bool) *pb.RunStatus {
 	if n := len(r.Rounds); n > 0 {
 		s.Round = r.Rounds[n-1].Number
 	}
+	roster, _ := c.book.Roster()
+	for _, m := range slices.Sorted(maps.Keys(r.Excluded)) {
+		s.Excluded = append(s.Excluded, fmt.Sprintf("%s (%s)", roster.Name(m), r.Excluded[m]))
+	}
 	if !rounds {
 		return s
 	}
-	roster, _ := c.book.Roster()
 	for _, round := range r.Rounds {
 		status := &pb.RoundStatus{
 			Round: round.Number, Step: round.Step, Kind: round.Kind, Phase: round.Phase, Outcome: round.Outcome,
 			Survivors: roster.Names(round.Survivors), Milliseconds: round.Milliseconds(), Bytes: round.Bytes(),
+			Sum: uint32(round.K), Sums: uint32(round.Sums),
 		}
 		for _, l := range round.Lost {
 			status.Dropouts = append(status.Dropouts, roster.Name(l.Member))

@@ -166,6 +166,7 @@ func (r *run) outcome(record round.Record, written journal.Record) {
 		r.view.open(r.round.Sum(), sums, written.Time)
 		r.mu.Unlock()
 	case round.KindDispute:
+		r.c.cfg.Log.Warn("bundle in dispute", "run", runName(r.id), "round", record.Round, "member", record.Member, "dealer", record.Dealer)
 		r.dispute(record.Member, record.Dealer)
 	case round.KindEvidence:
 		r.prove(record.Member, record.Proof)

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"maps"
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
@@ -22,6 +23,8 @@ type Run struct {
 	Ended   int64  // 0 while it runs
 	Release string // drawn up from it, if any
 	Rounds  []Round
+
+	Excluded map[uint8]string // members that take no part in its later rounds, and why (S70, S72)
 }
 
 // Round is what can be told of a round. Durations and bytes are those this process has seen: after a restart they
@@ -75,6 +78,8 @@ type view struct {
 	Steps   uint32
 	Release string
 	Rounds  []Round
+
+	Excluded map[uint8]string
 }
 
 func (v *view) over() bool { return v.State == Evaluated || v.State == Stopped || v.State == Failed }
@@ -120,7 +125,7 @@ func (r *run) snapshot() Run {
 	out := Run{
 		ID: r.id, Plan: r.plan.Digest, Name: r.plan.Plan.Name, State: r.view.State, Reason: r.view.Reason,
 		Steps: r.view.Steps, Started: r.view.Started, Ended: r.ended, Release: r.view.Release,
-		Rounds: append([]Round{}, r.view.Rounds...),
+		Rounds: append([]Round{}, r.view.Rounds...), Excluded: maps.Clone(r.view.Excluded),
 	}
 	if n := len(out.Rounds); n > 0 {
 		out.Step = out.Rounds[n-1].Step

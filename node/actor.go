@@ -155,6 +155,10 @@ func (a *actor) outside(ctx context.Context, p link.Packet) {
 	if len(p.Frames) == 0 || a.part != nil && a.part.Round() >= p.Round || participant.EndsBatch(p.Frames[0]) {
 		return
 	}
+	if a.part != nil && p.Frames[0].Type == secagg.TypeSum {
+		a.left(fmt.Errorf("%w: sum of round %d while round %d is open", secagg.ErrTranscript, p.Round, a.part.Round()))
+		return
+	}
 	switch p.Frames[0].Type {
 	case secagg.TypeResult:
 		if a.part == nil {

@@ -108,6 +108,35 @@ func TestDisputeIsSent(t *testing.T) {
 	s.checkSums(r)
 }
 
+// TestDisputesAreCounted: "c+1 different members disputing d within one plan name d" (S70): one dispute is a word against
+// a word, two of five are more than can be corrupt, so PT takes no part in the rest of the run. That is a count and no
+// proof: the step that was released with PT would still need it.
+func TestDisputesAreCounted(t *testing.T) {
+	s := setStage(t, testPlan(t, "rounds: 3", "rounds: 2"), fiveTables(t), nil)
+	pt := s.wild("PT")
+	batch := 0
+	pt.seal = func(pk, info []byte) (enc, key []byte, err error) {
+		if enc, key, err = hpkeseal.Seal(pk, info); err == nil && int(info[len(info)-1]) == batch { // DE, then FR
+			key[0] ^= 1
+		}
+		return enc, key, err
+	}
+	pt.begun = func() { batch++ }
+	s.submit()
+	pt.approve()
+	pt.connect()
+	s.playAll()
+	r := s.evaluated()
+	require.Equal(t, secagg.SetOf(2, 3, 4, 5), r.Rounds[0].Survivors)
+	require.Equal(t, secagg.SetOf(1, 3, 4, 5), r.Rounds[1].Survivors)
+	for _, round := range r.Rounds[2:] {
+		require.Equal(t, secagg.SetOf(1, 2, 3, 4), round.Survivors, "round %d", round.Number)
+	}
+	require.Len(t, r.Excluded, 1)
+	require.Contains(t, r.Excluded[5], "2 members could not open its bundles, which is a count and no proof")
+	s.checkSums(r)
+}
+
 // poisoned is a store that gives a test the machine the node works with.
 type poisoned struct {
 	*node.Memory

@@ -86,6 +86,7 @@ func (c *crook) open() {
 	_, _ = rand.Read(nonce[:])
 	spec, err := c.plan.Spec(c.roster, sum, nonce)
 	require.NoError(c.t, err)
+	spec.Sums = max(1, c.sums)
 	c.server, err = secagg.NewServer(secagg.ServerConfig{
 		Roster: c.roster.SecAgg(), RosterDigest: c.roster.Digest(), Federation: c.roster.ID, Plan: c.plan.Digest(),
 		Cohort: spec.Cohort, Spec: spec, Sum: sum, Sign: c.sign,
@@ -93,6 +94,22 @@ func (c *crook) open() {
 	require.NoError(c.t, err)
 	c.uploads, c.agreed = map[uint8][]byte{}, map[uint8]secagg.Frame{}
 	c.send(spec.Cohort, same(c.server.Opening()))
+}
+
+// further begins the next sum of the open batch; the lock is held.
+func (c *crook) further() {
+	step, more := c.machine.Next()
+	require.True(c.t, more)
+	c.round++
+	sum := c.plan.Sum(step, c.run, c.round, c.state, digestOf(c.t, c.machine))
+	sum.K = 0
+	if c.alterSum != nil {
+		c.alterSum(&sum)
+	}
+	frames, err := c.server.Next(sum, nil, nil)
+	require.NoError(c.t, err)
+	c.uploads, c.agreed = map[uint8][]byte{}, map[uint8]secagg.Frame{}
+	c.send(c.server.Eligible(), same(frames))
 }
 
 // answered waits until everyone who is still in the round has answered the phase.
@@ -113,6 +130,21 @@ func (c *crook) upTo(phase secagg.Phase) error {
 	c.mu.Lock()
 	c.open()
 	c.mu.Unlock()
+	return c.play(secagg.PhaseShare, phase)
+}
+
+// onTo is upTo for the next sum of the open batch.
+func (c *crook) onTo(phase secagg.Phase) error {
+	c.t.Helper()
+	c.mu.Lock()
+	c.further()
+	c.mu.Unlock()
+	return c.play(secagg.PhaseAgree, phase)
+}
+
+// play goes through phases, from one to another, after what was sent has been answered.
+func (c *crook) play(from, phase secagg.Phase) error {
+	c.t.Helper()
 	c.answered()
 	for _, step := range []struct {
 		phase secagg.Phase
@@ -143,6 +175,9 @@ func (c *crook) upTo(phase secagg.Phase) error {
 		}},
 		{secagg.PhasePublish, c.publish},
 	} {
+		if step.phase < from {
+			continue
+		}
 		if step.phase > phase {
 			break
 		}

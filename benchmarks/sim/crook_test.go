@@ -36,7 +36,8 @@ type crook struct {
 	roster    *federation.Roster
 	plan      *federation.Plan
 	actors    map[string]*actor
-	refusing  bool // the nodes' operators approve nothing
+	refusing  bool   // the nodes' operators approve nothing
+	sums      uint16 // of each batch that it opens; 0 is 1
 
 	mu      sync.Mutex
 	streams map[uint8]pb.Federation_SessionServer
@@ -185,7 +186,7 @@ func (c *crook) opening(spec secagg.Spec, sum secagg.Sum) []secagg.Frame {
 // survivorsWithout makes a survivors packet that leaves one member out: k u16 ‖ U3 ‖ u8 0, then the masks of U3.
 func (c *crook) survivorsWithout(p []secagg.Frame, out uint8) []secagg.Frame {
 	set := c.server.Survivors().Without(out)
-	body := append(binary.BigEndian.AppendUint16(nil, 1), set[:]...)
+	body := append(binary.BigEndian.AppendUint16(nil, c.server.Sum().K), set[:]...)
 	packet := []secagg.Frame{c.resign(secagg.TypeSurvivors, c.server.Spec().Digest(), append(body, 0))}
 	for _, f := range p[1:] {
 		if f.Sender != out {
@@ -197,7 +198,7 @@ func (c *crook) survivorsWithout(p []secagg.Frame, out uint8) []secagg.Frame {
 
 // certificateOf makes a certificate of the agreements that came: k u16 ‖ u8 count ‖ (member ‖ signature) ascending.
 func (c *crook) certificateOf(members ...uint8) []secagg.Frame {
-	body := append(binary.BigEndian.AppendUint16(nil, 1), byte(len(members)))
+	body := append(binary.BigEndian.AppendUint16(nil, c.server.Sum().K), byte(len(members)))
 	for _, m := range members {
 		body = append(append(body, m), c.agreed[m].Signature...)
 	}

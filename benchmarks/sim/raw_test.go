@@ -38,6 +38,8 @@ type raw struct {
 	// cheat has the last word on a masked vector before its hashes are made and signed anew; false: it is honest.
 	// A cheat says nothing more in its round.
 	cheat func(round uint32, step schedule.Step, y []uint64) bool
+	// begun is told that a batch is about to be joined; nil: nobody.
+	begun func()
 	// mute says which of its own packets it keeps to itself, by type of the first frame; nil: none.
 	mute func(secagg.Type) bool
 
@@ -187,6 +189,9 @@ func (r *raw) expect(p pb.RoundPacket) {
 }
 
 func (r *raw) begin(p pb.RoundPacket) {
+	if r.begun != nil {
+		r.begun()
+	}
 	roster, _ := r.stage.simulation.coordinator.Book().Roster()
 	cohort, err := r.stage.plan.Set(roster)
 	require.NoError(r.t, err)

@@ -54,6 +54,7 @@ type Config struct {
 type Result struct {
 	Machine *schedule.Machine            // after the last step, equal at the coordinator and every node
 	Rounds  int                          // rounds run, aborted ones included
+	Batches int                          // key set-ups
 	Phases  map[string]coordinator.Phase // by phase, summed over rounds
 }
 
@@ -208,6 +209,9 @@ func (s *simulation) result(run coordinator.Run, stores []*node.Memory) (*Result
 		}
 	}
 	for _, r := range run.Rounds {
+		if r.K == 1 {
+			out.Batches++
+		}
 		for name, p := range r.Phases {
 			sum := out.Phases[name]
 			out.Phases[name] = coordinator.Phase{Seconds: sum.Seconds + p.Seconds, Up: sum.Up + p.Up, Down: sum.Down + p.Down}

@@ -2544,6 +2544,8 @@ type RoundStatus struct {
 	LostIn        []string               `protobuf:"bytes,8,rep,name=lost_in,json=lostIn,proto3" json:"lost_in,omitempty"` // phase in which the dropout of the same position was lost
 	Milliseconds  int64                  `protobuf:"varint,9,opt,name=milliseconds,proto3" json:"milliseconds,omitempty"`
 	Bytes         uint64                 `protobuf:"varint,10,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Sum           uint32                 `protobuf:"varint,11,opt,name=sum,proto3" json:"sum,omitempty"`   // place in its batch, from 1
+	Sums          uint32                 `protobuf:"varint,12,opt,name=sums,proto3" json:"sums,omitempty"` // most sums of the batch
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2648,6 +2650,20 @@ func (x *RoundStatus) GetBytes() uint64 {
 	return 0
 }
 
+func (x *RoundStatus) GetSum() uint32 {
+	if x != nil {
+		return x.Sum
+	}
+	return 0
+}
+
+func (x *RoundStatus) GetSums() uint32 {
+	if x != nil {
+		return x.Sums
+	}
+	return 0
+}
+
 type RunStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Run           []byte                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
@@ -2660,6 +2676,7 @@ type RunStatus struct {
 	Round         uint32                 `protobuf:"varint,8,opt,name=round,proto3" json:"round,omitempty"`
 	Rounds        []*RoundStatus         `protobuf:"bytes,9,rep,name=rounds,proto3" json:"rounds,omitempty"`
 	Release       string                 `protobuf:"bytes,10,opt,name=release,proto3" json:"release,omitempty"`
+	Excluded      []string               `protobuf:"bytes,11,rep,name=excluded,proto3" json:"excluded,omitempty"` // members that take no part in later rounds, each with the reason
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2762,6 +2779,13 @@ func (x *RunStatus) GetRelease() string {
 		return x.Release
 	}
 	return ""
+}
+
+func (x *RunStatus) GetExcluded() []string {
+	if x != nil {
+		return x.Excluded
+	}
+	return nil
 }
 
 type RunsReply struct {
@@ -3672,7 +3696,7 @@ const file_coordinator_federationpb_federation_proto_rawDesc = "" +
 	"\x03run\x18\x01 \x01(\fR\x03run\"7\n" +
 	"\vRunsRequest\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\fR\x03run\x12\x16\n" +
-	"\x06rounds\x18\x02 \x01(\bR\x06rounds\"\x88\x02\n" +
+	"\x06rounds\x18\x02 \x01(\bR\x06rounds\"\xae\x02\n" +
 	"\vRoundStatus\x12\x14\n" +
 	"\x05round\x18\x01 \x01(\rR\x05round\x12\x12\n" +
 	"\x04step\x18\x02 \x01(\rR\x04step\x12\x12\n" +
@@ -3684,7 +3708,9 @@ const file_coordinator_federationpb_federation_proto_rawDesc = "" +
 	"\alost_in\x18\b \x03(\tR\x06lostIn\x12\"\n" +
 	"\fmilliseconds\x18\t \x01(\x03R\fmilliseconds\x12\x14\n" +
 	"\x05bytes\x18\n" +
-	" \x01(\x04R\x05bytes\"\x8e\x02\n" +
+	" \x01(\x04R\x05bytes\x12\x10\n" +
+	"\x03sum\x18\v \x01(\rR\x03sum\x12\x12\n" +
+	"\x04sums\x18\f \x01(\rR\x04sums\"\xaa\x02\n" +
 	"\tRunStatus\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\fR\x03run\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\fR\x04plan\x12\x1b\n" +
@@ -3696,7 +3722,8 @@ const file_coordinator_federationpb_federation_proto_rawDesc = "" +
 	"\x05round\x18\b \x01(\rR\x05round\x126\n" +
 	"\x06rounds\x18\t \x03(\v2\x1e.koinon.federation.RoundStatusR\x06rounds\x12\x18\n" +
 	"\arelease\x18\n" +
-	" \x01(\tR\arelease\"=\n" +
+	" \x01(\tR\arelease\x12\x1a\n" +
+	"\bexcluded\x18\v \x03(\tR\bexcluded\"=\n" +
 	"\tRunsReply\x120\n" +
 	"\x04runs\x18\x01 \x03(\v2\x1c.koinon.federation.RunStatusR\x04runs\":\n" +
 	"\x0eStopRunRequest\x12\x10\n" +

@@ -54,6 +54,8 @@ type Run struct {
 type Round struct {
 	Number    uint32    `json:"number"`
 	Step      uint32    `json:"step"`
+	Sum       uint16    `json:"sum"`  // place in its batch, from 1
+	Sums      uint16    `json:"sums"` // most sums of the batch
 	Kind      string    `json:"kind"`
 	Phase     string    `json:"phase"`
 	Outcome   string    `json:"outcome"` // open, closed, aborted

@@ -233,7 +233,8 @@ func (r *Round) summed(e Summed) (Output, error) {
 	r.enter(Closed)
 	u3 := r.server.Survivors()
 	messages := r.message(r.spec.Cohort.Minus(r.cfg.Excluded), frames)
-	r.before = messages
+	// Whoever lost its connection since Mask was not needed, but goes on in the batch.
+	r.before = append(append(r.message(u3, r.survivors), r.message(u3, r.certificate)...), messages...)
 	return Output{
 		Records: []Record{{
 			Kind: KindClosed, Round: r.sum.Round, Frames: r.server.Published(),

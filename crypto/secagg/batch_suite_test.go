@@ -34,7 +34,6 @@ var anySum = map[string]func(*testing.T){
 // firstSum lists tests of the set-up, and of the first sum where later ones have
 // a test of their own.
 var firstSum = map[string]func(*testing.T){
-	"dropout patterns":          TestDropoutPatterns,
 	"key swapped":               TestCoordinatorSwapsKey,
 	"roster sybil":              TestRosterSybil,
 	"duplicate keys":            TestDuplicateKeys,
@@ -50,7 +49,6 @@ var firstSum = map[string]func(*testing.T){
 	"dispute":                   TestDisputeNamesNobody,
 	"bundle replayed":           TestBundleReplayedAcrossDealers,
 	"bundle altered":            TestBundleAltered,
-	"honest never blamed":       TestHonestNeverBlamed,
 	"one vector":                TestSeedsCoverOneVector,
 	"late upload":               TestLateUploadRefused,
 	"new run, later step":       TestNewRunLaterStepLocked,

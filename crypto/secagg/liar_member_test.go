@@ -279,7 +279,8 @@ func TestHonestNeverBlamed(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		n := rapid.IntRange(4, 7).Draw(r, "members")
 		corrupt := secagg.SetOf(rapid.Permutation(secaggtest.Indexes(n)).Draw(r, "corrupt")[:n-secagg.Threshold(n)]...)
-		b := secaggtest.New(t, secaggtest.Options{Members: secaggtest.Indexes(n), Seed: rapid.Byte().Draw(r, "seed")})
+		sums := rapid.SampledFrom([]uint16{1, 3}).Draw(r, "sums")
+		b := secaggtest.New(t, secaggtest.Options{Members: secaggtest.Indexes(n), Sums: sums, Seed: rapid.Byte().Draw(r, "seed")})
 		alter := func(from uint8, p []secagg.Frame) []secagg.Frame {
 			if !corrupt.Has(from) {
 				return p

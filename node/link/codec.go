@@ -132,11 +132,11 @@ func describePacket(p *federationpb.Packet) Message {
 // Phase names the phase of the round protocol to which a message type belongs.
 func Phase(t secagg.Type) string {
 	switch t {
-	case secagg.TypeSpec, secagg.TypeSum, secagg.TypeAdvert:
+	case secagg.TypeSpec, secagg.TypeAdvert:
 		return "advertise"
 	case secagg.TypeShare, secagg.TypeRow, secagg.TypeBundle, secagg.TypeLeaves:
 		return "share"
-	case secagg.TypeMask, secagg.TypeHashes, secagg.TypeChunk, secagg.TypeComplaint, secagg.TypeDispute:
+	case secagg.TypeSum, secagg.TypeMask, secagg.TypeHashes, secagg.TypeChunk, secagg.TypeComplaint, secagg.TypeDispute:
 		return "mask"
 	case secagg.TypeSurvivors, secagg.TypeAgree:
 		return "agree"

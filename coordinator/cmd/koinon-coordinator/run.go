@@ -61,12 +61,15 @@ type runLine struct {
 	Steps   uint32      `json:"steps"`
 	Round   uint32      `json:"round"`
 	Release string      `json:"release,omitempty"`
+	Out     []string    `json:"excluded,omitempty"`
 	Rounds  []roundLine `json:"rounds,omitempty"`
 }
 
 type roundLine struct {
 	Round        uint32   `json:"round"`
 	Step         uint32   `json:"step"`
+	Sum          uint32   `json:"sum"`
+	Sums         uint32   `json:"sums"`
 	Kind         string   `json:"kind"`
 	Phase        string   `json:"phase"`
 	Outcome      string   `json:"outcome"`
@@ -80,11 +83,11 @@ type roundLine struct {
 func lineOf(r *pb.RunStatus) runLine {
 	l := runLine{
 		Run: hex.EncodeToString(r.Run), Plan: r.PlanName, Digest: hex.EncodeToString(r.Plan), State: r.State, Reason: r.Reason,
-		Step: r.Step, Steps: r.Steps, Round: r.Round, Release: r.Release,
+		Step: r.Step, Steps: r.Steps, Round: r.Round, Release: r.Release, Out: r.Excluded,
 	}
 	for _, round := range r.Rounds {
 		l.Rounds = append(l.Rounds, roundLine{
-			Round: round.Round, Step: round.Step, Kind: round.Kind, Phase: round.Phase, Outcome: round.Outcome,
+			Round: round.Round, Step: round.Step, Sum: round.Sum, Sums: round.Sums, Kind: round.Kind, Phase: round.Phase, Outcome: round.Outcome,
 			Survivors: round.Survivors, Dropouts: round.Dropouts, LostIn: round.LostIn,
 			Milliseconds: round.Milliseconds, Bytes: round.Bytes,
 		})
@@ -167,7 +170,10 @@ func (c *showRunCommand) Run(ctx context.Context, std cli.Streams) error {
 		if l.Release != "" {
 			cli.Printf(std.Out, "gave   %s\n", l.Release)
 		}
-		table := cli.NewTable("ROUND", "STEP", "SUMS", "OUTCOME", "IN THE SUM", "DROPOUTS", "TIME", "TRAFFIC")
+		if len(l.Out) > 0 {
+			cli.Printf(std.Out, "out    %s\n", strings.Join(l.Out, ", "))
+		}
+		table := cli.NewTable("ROUND", "STEP", "BATCH", "SUMS", "OUTCOME", "IN THE SUM", "DROPOUTS", "TIME", "TRAFFIC")
 		for _, r := range l.Rounds {
 			outcome := r.Outcome
 			if outcome == "" {
@@ -181,7 +187,7 @@ func (c *showRunCommand) Run(ctx context.Context, std cli.Streams) error {
 			if r.Bytes > 0 {
 				took, traffic = fmt.Sprintf("%.2f s", float64(r.Milliseconds)/1000), cli.Bytes(int64(r.Bytes))
 			}
-			table.Row(r.Round, r.Step, r.Kind, outcome, len(r.Survivors), orDash(strings.Join(lost, " ")), took, traffic)
+			table.Row(r.Round, r.Step, fmt.Sprintf("%d/%d", r.Sum, r.Sums), r.Kind, outcome, len(r.Survivors), orDash(strings.Join(lost, " ")), took, traffic)
 		}
 		return table.Print(std.Out)
 	})

@@ -11,6 +11,12 @@ func (s *Server) CanContinue() bool {
 	return ended && !s.over && s.sum.K < s.spec.Sums && s.Eligible().Len() >= s.t && len(s.blames)+len(s.disputes) == 0
 }
 
+// Fed reports whether enough of every eligible member's neighbourhood is among
+// those left for a sum to be opened (V16); in version 1 that is whether t are.
+func (s *Server) Fed(left Set) bool {
+	return s.graph != nil && s.graph.checkFed(s.Eligible(), left) == nil
+}
+
 // Next announces the next sum of the batch after one that was closed or aborted:
 // it signs sum k+1 and returns the packet for Eligible. Run, round, k, members
 // and prev of the sum may be zero and are filled in (S38). require and evidence

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -74,6 +75,21 @@ func TestProtocolIsCited(t *testing.T) {
 	for _, n := range numbers {
 		if !uncited[n] {
 			require.True(t, seen[n], "no test cites %s", n)
+		}
+	}
+}
+
+// TestVersion2IsCited: the same for protocol-v2.md.
+func TestVersion2IsCited(t *testing.T) {
+	text, err := os.ReadFile("protocol-v2.md")
+	require.NoError(t, err)
+	tests := testFiles(t)
+	numbers := regexp.MustCompile(`(?m)^- \*\*V(\d+)\*\*`).FindAllStringSubmatch(string(text), -1)
+	require.Len(t, numbers, 22)
+	for i, m := range numbers {
+		require.Equal(t, strconv.Itoa(i+1), m[1])
+		if m[1] != "22" { // what it buys
+			require.Regexp(t, `//.*\bV`+m[1]+`\b`, tests, "no test cites V%s", m[1])
 		}
 	}
 }

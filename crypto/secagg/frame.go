@@ -44,8 +44,8 @@ type kind struct {
 const (
 	frameVersion = 1
 	frameHeader  = 7 // version, type, sender, length
-	// MaxFrame is the largest frame in bytes, that of openings. All others keep
-	// within 1 MiB.
+	// MaxFrame is the largest frame in bytes, that of openings. Those of unmask
+	// keep within 2 MiB, all others within 1 MiB (V4).
 	MaxFrame = 4 << 20
 	maxBody  = 1<<20 - frameHeader - ed25519.SignatureSize
 	// MaxEvidence is the most bytes of one piece of evidence that can go along with the survivors (S33).
@@ -67,7 +67,7 @@ var kinds = map[Type]kind{
 	TypeSurvivors:   {"survivors", true, true, 16<<10 - frameHeader - ed25519.SignatureSize},
 	TypeAgree:       {"agree", false, true, agreeSize},
 	TypeCertificate: {"certificate", true, false, 3 + 65*MaxCohort},
-	TypeUnmask:      {"unmask", false, true, maxBody},
+	TypeUnmask:      {"unmask", false, true, 2<<20 - frameHeader - ed25519.SignatureSize},
 	TypeResult:      {"result", true, true, resultSize},
 	TypeOpenings:    {"openings", true, false, MaxFrame - frameHeader},
 	TypeComplaint:   {"complaint", false, true, complaintSize},

@@ -245,6 +245,7 @@ func TestQueryBindsSettings(t *testing.T) {
 	}
 }
 
+// V3: among other things, 15 bits a parameter end at 64 members.
 func TestConfigDigestAndDefaults(t *testing.T) {
 	cfg := config(t, arch.MLP, "")
 	require.Equal(t, cfg.Digest(), cfg.WithDefaults().Digest())

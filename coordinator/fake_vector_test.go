@@ -10,6 +10,8 @@ import (
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/schedule"
+
+	"google.golang.org/grpc"
 )
 
 func (f *fake) upload(ctx context.Context, p pb.RoundPacket, u *secagg.Upload) error {
@@ -101,4 +103,40 @@ func (f *fake) tally() ([]int64, error) {
 func (f *fake) sum() uint32 {
 	s, _ := f.agg.Sum()
 	return uint32(s.K)
+}
+
+func (f *fake) close(ctx context.Context, p pb.RoundPacket, c secagg.Closed) error {
+	_, sum, err := f.fetch(ctx, p.Run, p.Round, false)
+	if err != nil {
+		return err
+	}
+	if err := f.spot(ctx, p, c, sum); err != nil {
+		return err
+	}
+	return f.apply(p.Round, c, sum)
+}
+
+// expect goes on to the next sum of the batch, if there is one.
+func (f *fake) expect(run [16]byte) error {
+	step, more := f.machine.Next()
+	if !more || f.agg.Done() {
+		f.agg = nil
+		return nil
+	}
+	model, err := f.machine.Digest()
+	if err != nil {
+		return err
+	}
+	return f.agg.Expect(f.plan.Sum(step, run, 0, f.state, model), step.Number(), 300)
+}
+
+// absent says that a node that was started again is not in the batch, as a real one does.
+func (f *fake) absent(stream grpc.BidiStreamingClient[pb.NodeMessage, pb.CoordinatorMessage], p pb.RoundPacket) error {
+	switch p.Frames[0].Type {
+	case secagg.TypeShare, secagg.TypeSum, secagg.TypeSurvivors, secagg.TypeCertificate:
+		return stream.Send(&pb.NodeMessage{Message: &pb.NodeMessage_Left{
+			Left: &pb.Left{Run: p.Run[:], Round: p.Round, Reason: "started again"},
+		}})
+	}
+	return nil
 }

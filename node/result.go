@@ -13,9 +13,6 @@ import (
 	"github.com/koinon-eu/koinon/node/link"
 )
 
-// spotBatch bounds what a spot check may fetch of the second and later sums of a batch (S56).
-const spotBatch = 2 << 20
-
 // fetchTries is how often a closed sum is asked for before the node leaves it to catch up later.
 const fetchTries = 5
 
@@ -56,11 +53,7 @@ func (a *actor) settle(ctx context.Context, c secagg.Closed) error {
 	if err != nil {
 		return err
 	}
-	budget := a.n.cfg.SpotBudget
-	if a.part.K() > 1 {
-		budget = min(budget, spotBatch)
-	}
-	checked, err := a.checked(ctx, c, closed.Words, budget)
+	checked, err := a.checked(ctx, c, closed.Words)
 	if err != nil {
 		return err
 	}
@@ -72,8 +65,8 @@ func (a *actor) settle(ctx context.Context, c secagg.Closed) error {
 // checked spot-checks a sum. When the uploads are no longer served, because others have gone on meanwhile (S55), this
 // node takes the sum over without having checked it and says so in its next advert: the round then needs c+1 members
 // that did check (S62), so a coordinator that serves nobody stops its own run.
-func (a *actor) checked(ctx context.Context, c secagg.Closed, sum []uint64, budget int) (bool, error) {
-	err := a.spotCheck(ctx, c, sum, budget)
+func (a *actor) checked(ctx context.Context, c secagg.Closed, sum []uint64) (bool, error) {
+	err := a.spotCheck(ctx, c, sum)
 	if errors.Is(err, errNotServed) {
 		a.log.Warn("sum taken over without a spot check", "round", c.Round, "err", err)
 		return false, nil
@@ -97,12 +90,12 @@ func (a *actor) fetch(ctx context.Context, round uint32, words int, transcript b
 
 // spotCheck recomputes chunks of the sum from the masked vectors of all survivors and the opened seeds (S56). Sums
 // up to the budget over |U3| are checked whole.
-func (a *actor) spotCheck(ctx context.Context, c secagg.Closed, sum []uint64, budget int) error {
+func (a *actor) spotCheck(ctx context.Context, c secagg.Closed, sum []uint64) error {
 	if len(sum) != c.Words || secagg.SumRoot(sum) != c.SumRoot {
 		return fmt.Errorf("%w: the sum that was served is not the announced one", secagg.ErrResult)
 	}
 	hashes := secagg.ChunkHashes(sum)
-	chunks, err := choose(len(hashes), budget/(c.Survivors.Len()*secagg.ChunkSize))
+	chunks, err := choose(len(hashes), a.n.cfg.SpotBudget/(c.Survivors.Len()*secagg.ChunkSize))
 	if err != nil {
 		return err
 	}
@@ -279,7 +272,7 @@ func (a *actor) replay(ctx context.Context, round uint32) error {
 	if c.Round != round {
 		return fmt.Errorf("%w: the transcript is of round %d", secagg.ErrTranscript, c.Round)
 	}
-	checked, err := a.checked(ctx, c, closed.Words, a.n.cfg.SpotBudget)
+	checked, err := a.checked(ctx, c, closed.Words)
 	if err != nil {
 		return err
 	}

@@ -255,7 +255,7 @@ func TestFlood(t *testing.T) {
 		return n
 	}
 	before := records()
-	tiny := packetOf(pt.newest(secagg.TypeMask), secagg.Frame{Type: secagg.TypeAgree, Sender: 5, Body: []byte{1}, Signature: make([]byte, 64)})
+	tiny := packetOf(pt.newest(secagg.TypeMask), secagg.Frame{Type: secagg.TypeAgree, Sender: 5, Body: []byte{0, 1}, Signature: make([]byte, 64)})
 	pt.hangUp()
 	const flood = 10_000
 	for sent := 0; sent < flood; { // a session that is told more than it reads is ended; the member comes back

@@ -34,8 +34,8 @@ func TestLiarTooManySums(t *testing.T) {
 	}
 }
 
-// TestLiarTellsFalseSumInABatch: one word of the sum is another one (S56): ErrSpotCheck also where the budget of the
-// check is smaller; the node leaves batch and run.
+// TestLiarTellsFalseSumInABatch: one word of the sum is another one (S56): ErrSpotCheck; the node leaves batch
+// and run.
 func TestLiarTellsFalseSumInABatch(t *testing.T) {
 	c := inBatch(t, 3)
 	c.falsify = func(sum []uint64) { sum[0]++ }

@@ -72,6 +72,8 @@ func TestPlanRoundTrip(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 60, p.Algorithm.Rounds)
 	require.Equal(t, uint32(600), p.Deadlines.Mask)
+	require.Equal(t, 16, p.Batch)
+	require.Equal(t, 281, federation.MaxBatch(64))
 	b, err := p.Encode()
 	require.NoError(t, err)
 	again, err := federation.DecodePlan(b)
@@ -101,6 +103,7 @@ func TestDigestCoversEverything(t *testing.T) {
 		{"l2: 1.0", "l2: 2.0"},
 		{"minimum: 4", "minimum: 5"},
 		{"national act", "another act"},
+		{"gates:", "batch: 1\ngates:"},
 	} {
 		p, err := parse(change...)
 		require.NoError(t, err, change)
@@ -114,6 +117,8 @@ func TestPlanRefusals(t *testing.T) {
 		law     bool
 		text    string
 	}{
+		"batch too long":       {[]string{"gates:", "batch: 1025\ngates:"}, false, "batch 1025, with 5 members it must be 1 to 1024"},
+		"negative batch":       {[]string{"gates:", "batch: -1\ngates:"}, false, "batch -1"},
 		"unknown key":          {[]string{"name: document-risk-2026-1", "name: x\nextra: 1"}, false, "extra"},
 		"unknown purpose":      {[]string{"purpose_code: document-risk", "purpose_code: guess"}, true, "not known"},
 		"search and rescue":    {[]string{"purpose_code: document-risk", "purpose_code: search-and-rescue"}, true, "drift"},

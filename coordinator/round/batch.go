@@ -116,8 +116,12 @@ func (r *Round) leave(member uint8) {
 	}
 }
 
-// ending repeats to a member of the batch how the sum before ended.
+// ending repeats to a member of the batch what it may have missed of the sums that are over: its shares, if none of them
+// was closed, and how they ended (S65).
 func (r *Round) ending(member uint8) (out []Message) {
+	if frames := r.shares[member]; r.server.Eligible().Has(member) && len(frames) > 0 {
+		out = append(out, Message{To: secagg.SetOf(member), Round: r.spec.Round, Frames: frames})
+	}
 	for _, m := range r.before {
 		if r.server.Eligible().Has(member) && m.To.Has(member) {
 			out = append(out, Message{To: secagg.SetOf(member), Round: m.Round, Frames: m.Frames})

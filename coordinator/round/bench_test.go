@@ -127,7 +127,7 @@ func (b *bench) answer(from uint8, out secagg.ClientOutput, err error) {
 		return
 	}
 	if err := b.step(round.Received{From: from, Frames: out.Send}); err != nil {
-		if !errors.Is(err, secagg.ErrStale) || out.Send[0].Type < secagg.TypeAgree || out.Send[0].Type > secagg.TypeUnmask { // t others were quicker
+		if !errors.Is(err, secagg.ErrStale) { // it came too late: t others were quicker, or its sum is over
 			b.refused[from] = err
 		}
 		return

@@ -232,6 +232,7 @@ func (r *Round) summed(e Summed) (Output, error) {
 	messages := r.message(r.spec.Cohort.Minus(r.cfg.Excluded), frames)
 	// Whoever lost its connection since Mask was not needed, but goes on in the batch.
 	r.before = append(append(r.message(u3, r.survivors), r.message(u3, r.certificate)...), messages...)
+	r.shares = nil // all of U3 have had theirs
 	return Output{
 		Records: []Record{{
 			Kind: KindClosed, Round: r.sum.Round, Frames: r.server.Published(),
@@ -296,7 +297,7 @@ func (r *Round) abort(code uint8, reason string, evidence [32]byte) Output {
 	messages := r.message(r.spec.Cohort, frames)
 	a.GoesOn = goesOn
 	r.enter(Aborted)
-	r.before = messages
+	r.before = append(r.before, messages...)
 	return Output{
 		Records:  []Record{{Kind: KindAborted, Round: r.sum.Round, Abort: a}},
 		Messages: messages,

@@ -50,7 +50,7 @@ type Round struct {
 	survivors   []secagg.Frame
 	certificate []secagg.Frame
 	next        secagg.Frame // the signed sum, when it is not the batch's first
-	before      []Message    // how the sum before this one, or the newest one when it is over, ended (S30)
+	before      []Message    // how the sums that are over ended, since the newest closed one (S65)
 }
 
 // New opens a round: its output journals the signed opening and sends it to every connected member of the cohort.

@@ -56,7 +56,8 @@ type Participant struct {
 	age    uint32 // ticks since the batch was entered
 	limits [5]uint32
 	last   []secagg.Frame // what this node said last
-	round  uint32
+	round  uint32         // of the present sum, or between two of the one that is over
+	k      uint16         // of the present sum
 }
 
 // New makes the machine for one batch. It refuses a plan that this node has not approved (ErrNotApproved), that the
@@ -85,10 +86,7 @@ func (p *Participant) Phase() Phase { return p.phase }
 func (p *Participant) Round() uint32 { return p.round }
 
 // K returns the place of the present sum in its batch, from 1; 0 before the spec was accepted.
-func (p *Participant) K() uint16 {
-	sum, _ := p.client.Sum()
-	return sum.K
-}
+func (p *Participant) K() uint16 { return p.k }
 
 // Done reports whether the batch is over for this node: its last sum is closed, or it has left.
 func (p *Participant) Done() bool { return p.client.Done() }
@@ -136,13 +134,14 @@ func (p *Participant) Expect(expect secagg.Sum, number, rows uint32) error {
 	return nil
 }
 
-// Takes reports whether a packet of a round is for this participant as it stands. Between two sums that is the next
-// sum, or the end of the batch; what repeats the sum before was answered.
+// Takes reports whether a packet of a round is for this participant as it stands. Between two sums that is the next sum,
+// the abort of a next sum that this node missed, or the end of the batch; what repeats the sum before was answered.
 func (p *Participant) Takes(round uint32, frames []secagg.Frame) bool {
 	if p.phase != Wait || len(frames) == 0 {
 		return round == p.round
 	}
-	return round == p.round+1 && frames[0].Type == secagg.TypeSum || round == p.round && EndsBatch(frames[0])
+	f := frames[0]
+	return round == p.round+1 && (f.Type == secagg.TypeSum || f.Type == secagg.TypeAbort) || round >= p.round && EndsBatch(f)
 }
 
 // EndsBatch reports whether a frame is an abort of a whole batch: one with k = 0.
@@ -156,7 +155,7 @@ func (p *Participant) opened() error {
 	if !ok {
 		return fmt.Errorf("%w: round begins without a spec", secagg.ErrTranscript)
 	}
-	p.round = spec.Round
+	p.round, p.k = spec.Round, 1
 	for i, ticks := range spec.Deadlines {
 		p.limits[i] = min(ticks, p.cfg.Policy.PhaseTicks)
 	}
@@ -246,8 +245,8 @@ func Aborted(err error) (reason string, ok bool) {
 }
 
 func (p *Participant) output(out secagg.ClientOutput) Output {
-	if sum, ok := p.client.Sum(); ok && sum.Round != p.round { // the next one of the batch
-		p.round, p.phase, p.waited, p.last = sum.Round, Share, 0, nil
+	if sum, ok := p.client.Sum(); ok && sum.K != p.k { // the next one of the batch
+		p.round, p.k, p.phase, p.waited, p.last = sum.Round, sum.K, Share, 0, nil
 	}
 	if len(out.Send) > 0 {
 		p.last = out.Send
@@ -255,6 +254,10 @@ func (p *Participant) output(out secagg.ClientOutput) Output {
 	next := after(p.phase, out)
 	if (out.Closed != nil || out.Ended != nil) && !p.client.Done() {
 		next = Wait
+	}
+	if out.Ended != nil { // perhaps of a sum that this node missed
+		spec, _ := p.client.Spec()
+		p.round = spec.Round + uint32(out.Ended.K) - 1
 	}
 	if next != p.phase {
 		p.phase, p.waited = next, 0

@@ -81,6 +81,7 @@ type rounds struct {
 	Tick            duration `yaml:"tick"`                 // 1s
 	Grace           uint32   `yaml:"grace"`                // 5 ticks
 	FullCohort      uint32   `yaml:"full_cohort"`          // 600 ticks
+	MaxBatchTicks   uint32   `yaml:"max_batch_ticks"`      // 3,600
 	MaxAborts       int      `yaml:"max_aborts"`           // 20
 	Window          duration `yaml:"window"`               // 10m
 	CertificateLife duration `yaml:"certificate_lifetime"` // 720h

@@ -180,7 +180,7 @@ func (c *initCommand) config() (*config, error) {
 		},
 		Keys: keys{Identity: "file:" + identityFile, Release: "file:" + releaseFile},
 		Rounds: rounds{
-			Tick: duration(c.Tick), Grace: c.Grace, FullCohort: 600, MaxAborts: 20, Window: duration(10 * time.Minute),
+			Tick: duration(c.Tick), Grace: c.Grace, FullCohort: 600, MaxBatchTicks: 3600, MaxAborts: 20, Window: duration(10 * time.Minute),
 			CertificateLife: duration(c.CertificateLife),
 		},
 	}

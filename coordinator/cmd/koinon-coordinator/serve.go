@@ -113,7 +113,7 @@ func (c *serveCommand) assemble(ctx context.Context, conf *config, log *slog.Log
 		Address: conf.Reach.Federation, Enrolment: conf.Reach.Enrolment, Web: conf.Reach.Web,
 		Journal: records, Spool: store, Releases: filepath.Join(c.Dir, artifactsDir),
 		Tick: time.Duration(conf.Rounds.Tick), Grace: conf.Rounds.Grace, FullCohort: conf.Rounds.FullCohort,
-		MaxAborts: conf.Rounds.MaxAborts, Window: time.Duration(conf.Rounds.Window),
+		MaxBatchTicks: conf.Rounds.MaxBatchTicks, MaxAborts: conf.Rounds.MaxAborts, Window: time.Duration(conf.Rounds.Window),
 		CertificateLife: time.Duration(conf.Rounds.CertificateLife), Version: version, Log: log,
 		Metrics: service.NewMetrics("koinon-coordinator", version), Health: health,
 	}}, nil

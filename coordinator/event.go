@@ -1,0 +1,42 @@
+package coordinator
+
+import (
+	"fmt"
+
+	"github.com/koinon-eu/koinon/coordinator/round"
+	"github.com/koinon-eu/koinon/coordinator/rpc"
+	"github.com/koinon-eu/koinon/crypto/secagg"
+)
+
+// ofBatch reports whether an event concerns a batch also between two of its sums.
+func ofBatch(e any) bool {
+	switch e.(type) {
+	case round.Tick, round.Connected, round.Disconnected, round.Left, round.Stop:
+		return true
+	}
+	return false
+}
+
+// notOpen refuses an event for a round that is not open; what was for no round in particular is passed over.
+func notOpen(e event) error {
+	if e.tick || e.stop != "" || e.number == 0 {
+		return nil
+	}
+	return fmt.Errorf("no round %d is open: %w", e.number, secagg.ErrStale)
+}
+
+// addressed checks that an event is for the present sum. A node leaves a batch, whichever of its sums it names.
+func (r *run) addressed(e event) error {
+	open := r.round.Number()
+	k, _ := r.round.Batch()
+	_, left := e.Event.(round.Left)
+	switch {
+	case e.number == 0, left && e.number >= r.round.First() && e.number <= open:
+		return nil
+	case e.number != open:
+		return fmt.Errorf("round %d is over, %d is open: %w", e.number, open, secagg.ErrStale)
+	case e.k != 0 && e.k != uint32(k):
+		return fmt.Errorf("sum %d of round %d: %w", e.k, e.number, rpc.ErrNotFound)
+	}
+	return nil
+}

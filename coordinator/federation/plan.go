@@ -166,6 +166,9 @@ func (p *Plan) checkCohort() error {
 	if n < secagg.MinCohort || n > secagg.MaxCohort {
 		return fmt.Errorf("plan: cohort of %d members, want %d to %d (S6)", n, secagg.MinCohort, secagg.MaxCohort)
 	}
+	if p.Algorithm.Bits == 15 && n > secagg.MaxComplete {
+		return fmt.Errorf("plan: algorithm.bits 15 with %d members, it carries sums of %d (V3)", n, secagg.MaxComplete)
+	}
 	for i, name := range p.Cohort.Members {
 		if !ValidName(name) || slices.Contains(p.Cohort.Members[:i], name) {
 			return fmt.Errorf("plan: cohort member %.40q is not valid or named twice", name)

@@ -51,6 +51,12 @@ func TestVersion2Round(t *testing.T) {
 	require.Equal(t, secagg.ReasonStorage, b.abort().Code)
 	require.Equal(t, b.batch.Cohort(), secagg.Set(*b.last().Abort.Released))
 
+	b.records, b.chunks = at(round.Mask), chunks // nobody agrees in time: who did is locked all the same
+	b.restart()
+	b.ticks(10)
+	require.Equal(t, secagg.ReasonAgree, b.abort().Code)
+	require.Equal(t, b.batch.Cohort(), secagg.Set(*b.last().Abort.Released))
+
 	b.records, b.chunks, b.mute, b.dead = at(round.Mask), chunks, nil, secagg.Set{}
 	b.restart()
 	require.Equal(t, round.Agree, b.round.Phase())

@@ -281,6 +281,26 @@ func TestVersion2StarvedAtShare(t *testing.T) {
 	require.NotZero(t, v)
 }
 
+// V16: who has too few holders among those who advertised does not deal, and says why.
+func TestVersion2StarvedAtAdvertise(t *testing.T) {
+	forceVersion2(t, fewCycles)
+	starved := 0
+	for seed := range byte(8) {
+		b := secaggtest.New(t, fewMembers(seed))
+		b.Advertise(b.Cohort().Minus(secagg.SetOf(1+seed, 3+seed, 4+seed)))
+		require.NoError(t, b.Share(b.Cohort()))
+		for _, i := range b.Server.Advertised().Members() {
+			if secagg.Fed(b.Server, secagg.SetOf(i), b.Server.Advertised()) {
+				require.NoError(t, b.Errors[i])
+			} else {
+				require.ErrorIs(t, b.Errors[i], secagg.ErrTooFew)
+				starved++
+			}
+		}
+	}
+	require.Positive(t, starved)
+}
+
 // V13: the place is locked before `agree` leaves, so that two certificates for it
 // cannot both be.
 func TestVersion2LocksBeforeAgree(t *testing.T) {

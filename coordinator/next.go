@@ -102,6 +102,8 @@ func (r *run) prepare(step schedule.Step) (o opening, reason string, err error) 
 		}
 	} else if reason := r.patience(step, crowd); reason != "" {
 		return o, reason, nil
+	} else if crowd.ready.Minus(r.withheld).Len() >= crowd.threshold {
+		o.barred = o.barred.Union(r.withheld)
 	}
 	o.crowd = round.Crowd{Roster: crowd.roster.Digest(), Able: crowd.able, Ready: crowd.ready, Require: o.require}
 	var nonce [32]byte
@@ -251,6 +253,7 @@ func (r *run) open(ctx context.Context, o opening, sums uint16) error {
 	o.spec.Sums = sums
 	cfg.Server.Spec, cfg.Server.Sum, cfg.Server.Require, cfg.Server.Evidence = o.spec, o.sum, o.require, o.proofs
 	cfg.Excluded, cfg.Connected = o.barred, r.c.hub.Connected()
+	r.withheld = secagg.Set{} // for one batch
 	machine, out, err := round.New(cfg)
 	if err != nil {
 		return fmt.Errorf("open round: %w", err)

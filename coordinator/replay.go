@@ -84,6 +84,7 @@ func (r *run) fold(fact round.Record, rec journal.Record) error {
 	}
 	switch fact.Kind {
 	case round.KindOpened:
+		r.withheld = secagg.Set{}
 		r.last, r.pending = fact.Round, []round.Record{fact}
 		spec, sum, err := round.Opening(fact)
 		if err != nil {
@@ -133,6 +134,12 @@ func (r *run) noteAbort(a round.Abort) {
 	r.why = a.Reason
 	for _, m := range secagg.Set(a.Blamed).Members() {
 		r.exclude(m)
+	}
+	r.withheld = secagg.Set{}
+	for _, l := range a.Lost {
+		if a.Code == secagg.ReasonReveal && l.Phase == round.Reveal {
+			r.withheld = r.withheld.With(l.Member)
+		}
 	}
 	if a.Released != nil {
 		r.setLock(a.Kind, a.Step, secagg.Set(*a.Released))

@@ -43,6 +43,7 @@ type run struct {
 	failures int                  // aborted rounds since the last closed one
 	why      string               // the newest abort's reason
 	excluded secagg.Set           // proven guilty (S72)
+	withheld secagg.Set           // did not reveal in the newest batch (V7)
 	disputes map[uint8]secagg.Set // by dealer: who could not open its bundles (S70)
 	machine  Schedule
 	state    [32]byte // S58

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -38,10 +39,13 @@ func testFiles(t *testing.T) string {
 	return all.String()
 }
 
-// TestProtocolNamesTests: every test that protocol.md names exists.
+// TestProtocolNamesTests: every test that protocol.md and protocol-v2.md name exists.
 func TestProtocolNamesTests(t *testing.T) {
 	text, err := os.ReadFile("protocol.md")
 	require.NoError(t, err)
+	v2, err := os.ReadFile("protocol-v2.md")
+	require.NoError(t, err)
+	text = append(text, v2...)
 	made := map[string]bool{}
 	for _, m := range madeTest.FindAllStringSubmatch(testFiles(t), -1) {
 		made[m[1]] = true
@@ -49,7 +53,7 @@ func TestProtocolNamesTests(t *testing.T) {
 	named := namedTest.FindAllString(string(text), -1)
 	require.Greater(t, len(named), 50)
 	for _, name := range named {
-		require.True(t, made[name], "protocol.md names %s, which does not exist", name)
+		require.True(t, made[name], "the protocol names %s, which does not exist", name)
 	}
 }
 
@@ -71,6 +75,21 @@ func TestProtocolIsCited(t *testing.T) {
 	for _, n := range numbers {
 		if !uncited[n] {
 			require.True(t, seen[n], "no test cites %s", n)
+		}
+	}
+}
+
+// TestVersion2IsCited: the same for protocol-v2.md.
+func TestVersion2IsCited(t *testing.T) {
+	text, err := os.ReadFile("protocol-v2.md")
+	require.NoError(t, err)
+	tests := testFiles(t)
+	numbers := regexp.MustCompile(`(?m)^- \*\*V(\d+)\*\*`).FindAllStringSubmatch(string(text), -1)
+	require.Len(t, numbers, 22)
+	for i, m := range numbers {
+		require.Equal(t, strconv.Itoa(i+1), m[1])
+		if m[1] != "22" { // what it buys
+			require.Regexp(t, `//.*\bV`+m[1]+`\b`, tests, "no test cites V%s", m[1])
 		}
 	}
 }

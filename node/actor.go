@@ -254,6 +254,12 @@ func (a *actor) store(f secagg.Fact) error {
 			err = fmt.Errorf("%w: %w", secagg.ErrStepReleased, err)
 		}
 		return err
+	case secagg.FactDraw:
+		err := a.n.cfg.Ledger.Draw(now, chain.Digest(a.digest), run, f.Round)
+		if errors.Is(err, budget.ErrSpent) {
+			err = fmt.Errorf("%w: %w", secagg.ErrBudget, err)
+		}
+		return err
 	}
 	return fmt.Errorf("unknown fact %d", f.Kind)
 }

@@ -137,7 +137,7 @@ func (a *actor) config(d Decision) (participant.Config, error) {
 	cfg := participant.Config{
 		Self: self.Index, Roster: roster, Plan: a.plan, Approved: d.Approve, Today: a.n.cfg.Today(),
 		Policy: a.n.cfg.Policy, Run: a.run.ID, LastRound: a.n.cfg.Ledger.LastRound(budget.Run(a.run.ID)),
-		Expect: a.plan.Sum(step, a.run.ID, 0, a.run.State, model), Number: step.Number(), Rows: rows, Follow: a.run.Follow,
+		Expect: a.plan.Sum(step, a.run.ID, 0, a.run.State, model), Number: step.Number(), Rows: rows, Drawn: a.n.cfg.Ledger.Draws(chain.Digest(a.digest)), Follow: a.run.Follow,
 		Lock: a.locked, Sign: a.n.cfg.Sign, Seal: hpkeseal.Seal,
 	}
 	if d.Made() && !d.Approve {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/node/budget"
 	"github.com/koinon-eu/koinon/node/chain"
 )
@@ -15,6 +16,7 @@ type MemoryLedger struct {
 	rounds    map[budget.Run]uint32
 	masked    map[memoryRound]bool
 	locks     map[chain.Digest]budget.Lock
+	draws     map[chain.Digest]int
 	evaluated map[chain.Digest]map[chain.Digest]bool // by plan: different σ
 }
 
@@ -77,4 +79,22 @@ func (l *MemoryLedger) Locked(name chain.Digest) (budget.Lock, bool) {
 	defer l.mu.Unlock()
 	lock, ok := l.locks[name]
 	return lock, ok
+}
+
+// Draw implements Ledger.
+func (l *MemoryLedger) Draw(_ int64, plan chain.Digest, _ budget.Run, _ uint32) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := l.draws[plan]; n >= secagg.MaxDraws {
+		return fmt.Errorf("%w: %d graphs drawn", budget.ErrSpent, n)
+	}
+	put(&l.draws, plan, l.draws[plan]+1)
+	return nil
+}
+
+// Draws implements Ledger.
+func (l *MemoryLedger) Draws(plan chain.Digest) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.draws[plan]
 }

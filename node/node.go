@@ -28,6 +28,8 @@ type Ledger interface {
 	Reserve(now int64, s budget.Sum, limits budget.Limits) error
 	Lock(now int64, lock budget.Lock) error
 	Locked(name chain.Digest) (budget.Lock, bool)
+	Draw(now int64, plan chain.Digest, run budget.Run, round uint32) error
+	Draws(plan chain.Digest) int
 }
 
 // Config makes a Node. Fields without a default are required.

@@ -71,7 +71,7 @@ func (s TallySchema) column(g GroupColumn, words, whole []int64) ([]Stratum, err
 func (s TallySchema) stratum(name string, w []int64) (Stratum, error) {
 	bins := s.bins()
 	st := Stratum{schema: TallySchema{Bins: bins}, Negative: w[:bins:bins], Positive: w[bins : 2*bins : 2*bins]}
-	const most = maxMembers * MaxRows
+	const most = maxPooled
 	for i, n := range w[:2*bins] {
 		if n < 0 || n > most {
 			return st, fmt.Errorf("tally: %s: bin %d counts %d rows", name, i%bins, n)

@@ -28,13 +28,14 @@ const (
 	MaxRows = 1 << 30
 	// IntMax bounds the absolute value of every word of one node's tally: rows
 	// < 2^30, log loss < 2^6 a row at scale 2^20. With N ≤ 64 members
-	// N·IntMax ≤ 2^62 < 2^63 (S46).
+	// N·IntMax ≤ 2^62 < 2^63 (S46); more members have a lower bound.
 	IntMax = 1 << 56
 
 	maxGroups  = 32
 	maxValues  = 1024
 	maxName    = 256
-	maxMembers = 64
+	maxMembers = 255
+	maxPooled  = 1 << 36 // rows of all members; their log losses add to less than 2^63
 )
 
 // GroupColumn names one group attribute and its values in tally order. A row

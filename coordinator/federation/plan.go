@@ -163,8 +163,11 @@ func MaxBatch(n int) int { return min(maxSums, maxSecrets/max(n, 1)) }
 // checkCohort holds the cohort to S6 and S7.
 func (p *Plan) checkCohort() error {
 	n := len(p.Cohort.Members)
-	if n < 3 || n > 64 {
-		return fmt.Errorf("plan: cohort of %d members, want 3 to 64 (S6)", n)
+	if n < secagg.MinCohort || n > secagg.MaxCohort {
+		return fmt.Errorf("plan: cohort of %d members, want %d to %d (S6)", n, secagg.MinCohort, secagg.MaxCohort)
+	}
+	if p.Algorithm.Bits == 15 && n > secagg.MaxComplete {
+		return fmt.Errorf("plan: algorithm.bits 15 with %d members, it carries sums of %d (V3)", n, secagg.MaxComplete)
 	}
 	for i, name := range p.Cohort.Members {
 		if !ValidName(name) || slices.Contains(p.Cohort.Members[:i], name) {

@@ -2,12 +2,14 @@ package federation_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
+	"github.com/koinon-eu/koinon/crypto/secagg"
 )
 
 const schemaYAML = `
@@ -111,6 +113,23 @@ func TestDigestCoversEverything(t *testing.T) {
 	}
 }
 
+// V1, V3: from 65 to 255 members a plan has 24 bits a parameter.
+func TestPlanOfManyMembers(t *testing.T) {
+	many := func(n int, more ...string) error {
+		names := make([]string, n)
+		for i := range names {
+			names[i] = fmt.Sprintf("M%d", i+1)
+		}
+		_, err := parse(append(more, "[DE, FR, IT, PL, PT], minimum: 4", fmt.Sprintf("[%s], minimum: %d", strings.Join(names, ", "), secagg.Threshold(n)))...)
+		return err
+	}
+	require.NoError(t, many(65))
+	require.NoError(t, many(255))
+	require.ErrorContains(t, many(256), "3 to 255")
+	require.NoError(t, many(64, "rounds: 60", "rounds: 60, bits: 15"))
+	require.ErrorContains(t, many(65, "rounds: 60", "rounds: 60, bits: 15"), "15 with 65 members")
+}
+
 func TestPlanRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		replace []string
@@ -129,7 +148,7 @@ func TestPlanRefusals(t *testing.T) {
 		"no verifier":          {[]string{"verifiers: 1", "verifiers: 0"}, true, "verifiers"},
 		"no answer":            {[]string{"5(1)(d): facts of the filed documents, ", ""}, true, "5(1)(d)"},
 		"denied feature":       {[]string{"deny: [sex]", "deny: [sex, chip_auth]"}, true, "chip_auth"},
-		"two members":          {[]string{"[DE, FR, IT, PL, PT], minimum: 4", "[DE, FR], minimum: 2"}, false, "3 to 64"},
+		"two members":          {[]string{"[DE, FR, IT, PL, PT], minimum: 4", "[DE, FR], minimum: 2"}, false, "3 to 255"},
 		"member twice":         {[]string{"[DE, FR, IT, PL, PT], minimum", "[DE, FR, IT, PL, PL], minimum"}, false, "twice"},
 		"minimum below t":      {[]string{"minimum: 4", "minimum: 3"}, false, "minimum"},
 		"gate on no group":     {[]string{"group: sex,", "group: age,"}, false, "age"},

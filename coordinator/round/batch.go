@@ -35,6 +35,8 @@ func (r *Round) Rekey(c Crowd) string {
 		return "the roster changed"
 	case live.Len() < t:
 		return fmt.Sprintf("%d members are left of it, %d needed", live.Len(), t)
+	case !r.server.Fed(live):
+		return "too few are left around one of its members"
 	case !live.SubsetOf(c.Able):
 		return "may not take part any more: " + r.names(live.Minus(c.Able))
 	case c.Require != nil && !c.Require.SubsetOf(live):
@@ -128,8 +130,12 @@ func (r *Round) ending(member uint8) (out []Message) {
 	return out
 }
 
-// mayGoOn reports whether an abort ends only the present sum (S38, S40).
+// mayGoOn reports whether an abort ends only the present sum (S38, S40). Too few uploads in version 2 may be too few
+// around one member, which another graph mends.
 func (r *Round) mayGoOn(code uint8) bool {
+	if r.spec.Version() == 2 && code == secagg.ReasonTooFew {
+		return false
+	}
 	return r.phase >= Mask && r.phase <= Publish && code != secagg.ReasonAdmin && r.sum.K < r.spec.Sums &&
 		len(r.server.Blames()) == 0 && len(r.server.Disputes()) == 0 && r.Live().Len() >= int(r.spec.T)
 }

@@ -38,7 +38,11 @@ func newBench(t *testing.T, require *secagg.Set, number uint32) *bench {
 
 func newBatch(t *testing.T, sums uint16, require *secagg.Set, number uint32) *bench {
 	t.Helper()
-	members := []uint8{1, 2, 3, 4, 5}
+	return newCohort(t, []uint8{1, 2, 3, 4, 5}, sums, require, number)
+}
+
+func newCohort(t *testing.T, members []uint8, sums uint16, require *secagg.Set, number uint32) *bench {
+	t.Helper()
 	batch := secaggtest.New(t, secaggtest.Options{Members: members, Sums: sums, Round: number, Seed: byte(number), Server: func(cfg *secagg.ServerConfig) {
 		cfg.Spec.Deadlines = [5]uint32{10, 10, 20, 10, 10}
 		cfg.Require = require

@@ -1,18 +1,21 @@
 package round
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/koinon-eu/koinon/crypto/secagg"
 )
 
-// Phase is where a round stands. The first five have a deadline each; Publish waits for the sum that the driver
-// computes; the last two are ends.
+// Phase is where a round stands. Those before Publish have a deadline each, Reveal that of Advertise; Publish waits for
+// the sum that the driver computes; the last two are ends.
 type Phase uint8
 
 // The phases in their order.
 const (
 	Advertise Phase = iota
+	Reveal          // only with more than 64 members (V6)
 	Share
 	Mask
 	Agree
@@ -22,7 +25,7 @@ const (
 	Aborted
 )
 
-var phaseNames = [...]string{"advertise", "share", "mask", "agree", "unmask", "publish", "closed", "aborted"}
+var phaseNames = [...]string{"advertise", "reveal", "share", "mask", "agree", "unmask", "publish", "closed", "aborted"}
 
 // String returns the phase's name in lower case.
 func (p Phase) String() string {
@@ -30,6 +33,39 @@ func (p Phase) String() string {
 		return phaseNames[p]
 	}
 	return fmt.Sprintf("phase %d", uint8(p))
+}
+
+// phaseCodes are the phases as the journal counts them.
+var phaseCodes = [...]Phase{Advertise, Share, Mask, Agree, Unmask, Publish, Closed, Aborted, Reveal}
+
+// MarshalJSON implements json.Marshaler.
+func (p Phase) MarshalJSON() ([]byte, error) {
+	code := slices.Index(phaseCodes[:], p)
+	if code < 0 {
+		return nil, fmt.Errorf("%s has no code", p)
+	}
+	return json.Marshal(code)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *Phase) UnmarshalJSON(b []byte) error {
+	var code int
+	if err := json.Unmarshal(b, &code); err != nil {
+		return err
+	}
+	if code < 0 || code >= len(phaseCodes) {
+		return fmt.Errorf("phase code %d", code)
+	}
+	*p = phaseCodes[code]
+	return nil
+}
+
+// deadline returns the place of the phase's deadline in spec (S67, V6).
+func (p Phase) deadline() int {
+	if p == Advertise || p == Reveal {
+		return 0
+	}
+	return int(p - Share + 1)
 }
 
 // Over reports whether the round has ended.

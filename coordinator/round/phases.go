@@ -33,9 +33,15 @@ func (r *Round) hopeless() bool {
 	return possible.Len() < int(r.spec.T)
 }
 
+// released reports whether members may have locked the present step's place: version 1 does before unmask leaves,
+// version 2 before agree (S35, V14).
+func (r *Round) released() bool {
+	return r.phase == Unmask || r.phase == Publish || r.phase == Agree && r.spec.Version() == 2
+}
+
 // ended reports whether the phase is over, and at its deadline says so (§7).
 func (r *Round) ended() (over, deadline bool) {
-	if !r.cfg.Patient && r.now-r.entered >= int64(r.spec.Deadlines[r.phase]) {
+	if !r.cfg.Patient && r.now-r.entered >= int64(r.spec.Deadlines[r.phase.deadline()]) {
 		return true, true
 	}
 	missing := r.missing()
@@ -78,12 +84,17 @@ func (r *Round) end() Output {
 	if !over && !r.hopeless() {
 		return Output{}
 	}
+	if r.phase == Reveal && r.server.Answered() != r.server.Expected() {
+		return r.tooFew(secagg.ReasonReveal, deadline)
+	}
 	if r.server.Answered().Len() < int(r.spec.T) || r.hopeless() {
 		return r.tooFew(secagg.ReasonTooFew, deadline)
 	}
 	switch r.phase {
 	case Advertise:
 		return r.endAdvertise()
+	case Reveal:
+		return r.endReveal()
 	case Share:
 		return r.endShare()
 	}
@@ -113,11 +124,28 @@ func (r *Round) endAdvertise() Output {
 		return r.broken(err)
 	}
 	r.adverts = frames
-	r.enter(Share)
+	if r.enter(Share); r.spec.Version() == 2 {
+		r.phase = Reveal
+	}
 	u1 := r.server.Advertised()
 	r.declined = r.declined.Union(r.connected.Minus(r.connected.Minus(r.invited())).Minus(u1))
 	return Output{
 		Records:  []Record{r.phaseRecord(Advertise, u1, nil)},
+		Messages: r.message(u1, frames),
+	}
+}
+
+// endReveal hands out the draws of all of U1, from which everyone makes the same graph (V6).
+func (r *Round) endReveal() Output {
+	frames, err := r.server.CloseReveal()
+	if err != nil {
+		return r.broken(err)
+	}
+	r.reveals = frames
+	r.enter(Share)
+	u1 := r.server.Advertised()
+	return Output{
+		Records:  []Record{r.phaseRecord(Reveal, u1, nil)},
 		Messages: r.message(u1, frames),
 	}
 }
@@ -241,23 +269,27 @@ func (r *Round) broken(err error) Output {
 func (r *Round) tooFew(code uint8, deadline bool) Output {
 	why := "the others left or lost their connection"
 	if deadline {
-		why = fmt.Sprintf("deadline of %d ticks", r.spec.Deadlines[r.phase])
+		why = fmt.Sprintf("deadline of %d ticks", r.spec.Deadlines[r.phase.deadline()])
 	}
-	answered := r.server.Answered()
+	answered, needed := r.server.Answered(), int(r.spec.T)
+	if r.phase == Reveal {
+		needed = r.server.Expected().Len()
+	}
 	reason := fmt.Sprintf("%s: %d of %d members answered, %d needed (%s); missing %s",
-		r.phase, answered.Len(), r.spec.N, r.spec.T, why, r.names(r.server.Expected().Minus(answered)))
+		r.phase, answered.Len(), r.spec.N, needed, why, r.names(r.server.Expected().Minus(answered)))
 	return r.abort(code, reason, [32]byte{})
 }
 
-// abort ends the round with a reason, and the batch with it unless it may have a further sum. Once the certificate is out the step counts as released with U3 (S35): a member
-// locks itself before its unmask leaves, and holds to that whether or not the unmask arrives.
+// abort ends the round with a reason, and the batch with it unless it may have a further sum. Once the certificate is out, in version 2 once the survivors are, the step counts as
+// released with U3 (S35, V14): a member locks itself before its unmask, or its agree, leaves, and holds to that whether
+// or not it arrives.
 func (r *Round) abort(code uint8, reason string, evidence [32]byte) Output {
 	r.lose()
 	a := &Abort{
 		Phase: r.phase, Code: code, Reason: reason, Step: r.sum.Step, Kind: r.sum.Kind, Sigma: r.sigma(),
 		Blamed: Set(r.Blamed()), Lost: r.lost,
 	}
-	if r.phase == Unmask || r.phase == Publish {
+	if r.released() {
 		a.Released = setOf(r.server.Survivors())
 	}
 	forget := r.server.Eligible().Members()
@@ -288,7 +320,9 @@ func (r *Round) again(member uint8) []Message {
 		return nil
 	case r.phase == Advertise:
 		return r.message(to, r.server.Opening())
-	case r.phase == Share && r.server.Advertised().Has(member):
+	case r.phase == Share && r.reveals != nil && r.server.Advertised().Has(member):
+		return r.message(to, r.reveals)
+	case (r.phase == Reveal || r.phase == Share) && r.server.Advertised().Has(member):
 		return r.message(to, r.adverts)
 	case r.phase == Mask && r.sum.K > 1 && r.server.Eligible().Has(member):
 		return append(r.ending(member), r.message(to, []secagg.Frame{r.next})...)

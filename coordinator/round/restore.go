@@ -56,8 +56,8 @@ func Opening(r Record) (secagg.Spec, secagg.Sum, error) {
 	return spec, sum, err
 }
 
-// Restore replays the records of a batch that had not ended when the coordinator stopped (S65). In Advertise and Share
-// it is aborted; later it goes on with fresh deadlines and the journalled sets and bytes, in whichever sum it was;
+// Restore replays the records of a batch that had not ended when the coordinator stopped (S65). In Advertise, Reveal and
+// Share it is aborted; later it goes on with fresh deadlines and the journalled sets and bytes, in whichever sum it was;
 // between two sums it waits for the next one. chunk returns a stored chunk of a member's masked vector in the newest
 // sum; if one of a journalled survivor is lost that round is aborted, and the step stays bound to its survivors when
 // the certificate had been made.
@@ -98,7 +98,7 @@ func Restore(cfg Config, records []Record, chunk func(member uint8, index uint32
 			return nil, Output{}, fmt.Errorf("round %d: replay %s: %w", r.sum.Round, record.Kind, err)
 		}
 		if lost != nil {
-			return r, r.lostSpool(record, lost, certified(records[at:])), nil
+			return r, r.lostSpool(record, lost, r.spec.Version() == 2 || certified(records[at:])), nil
 		}
 	}
 	return r, r.resume(chunk), nil
@@ -189,6 +189,9 @@ func (r *Round) replayPhase(record Record) error {
 	case Advertise:
 		r.endAdvertise()
 		set = r.server.Advertised()
+	case Reveal:
+		r.endReveal()
+		set = r.server.Advertised()
 	case Share:
 		r.endShare()
 		set = r.server.Shared()
@@ -201,10 +204,18 @@ func (r *Round) replayPhase(record Record) error {
 	default:
 		return fmt.Errorf("phase %s has no end on record", record.Phase)
 	}
-	if r.phase != record.Phase+1 || set != secagg.Set(*record.Set) || !sameFrames(frames, record.Frames) {
+	if r.phase != r.following(record.Phase) || set != secagg.Set(*record.Set) || !sameFrames(frames, record.Frames) {
 		return fmt.Errorf("phase %s ended otherwise than journalled", record.Phase)
 	}
 	return nil
+}
+
+// following returns the phase after one that ended.
+func (r *Round) following(p Phase) Phase {
+	if p == Advertise && r.spec.Version() == 1 {
+		return Share
+	}
+	return p + 1
 }
 
 // reload gives the server the stored chunks of those members, judged again by their hashes; of a sum that is over, for
@@ -233,7 +244,7 @@ func (r *Round) reload(members secagg.Set, chunk func(uint8, uint32) ([]byte, er
 // resume goes on after the last record.
 func (r *Round) resume(chunk func(uint8, uint32) ([]byte, error)) Output {
 	switch r.phase {
-	case Advertise, Share:
+	case Advertise, Reveal, Share:
 		return r.abort(secagg.ReasonRestart, fmt.Sprintf("the coordinator restarted in phase %s", r.phase), [32]byte{})
 	case Mask:
 		for _, m := range r.server.Eligible().Members() {
@@ -251,7 +262,7 @@ func (r *Round) resume(chunk func(uint8, uint32) ([]byte, error)) Output {
 }
 
 // lostSpool aborts because a survivor's vector is gone. The journalled survivors stay the only ones possible once the
-// certificate is on record.
+// certificate is on record, in version 2 since they are on record themselves.
 func (r *Round) lostSpool(record Record, lost error, released bool) Output {
 	out := r.abort(secagg.ReasonStorage, fmt.Sprintf("a survivor's masked vector is lost from the spool: %v", lost), [32]byte{})
 	if released {

@@ -45,6 +45,7 @@ type Round struct {
 	lost      []Loss
 
 	adverts     []secagg.Frame
+	reveals     []secagg.Frame
 	shares      map[uint8][]secagg.Frame
 	survivors   []secagg.Frame
 	certificate []secagg.Frame

@@ -128,6 +128,17 @@ func (p *proof) all(t Type) (l []Frame) {
 	return l
 }
 
+// readSetup takes the adverts and, in version 2, the reveals (V17).
+func (p *proof) readSetup() error {
+	if err := p.v.readAdverts(p.r, p.all(TypeAdvert)); err != nil {
+		return err
+	}
+	if !sparse(p.v.spec.Cohort.Len()) {
+		return nil
+	}
+	return p.v.readReveals(p.r, p.all(TypeReveal))
+}
+
 // dealer takes a share message of a member of U1 that belongs to these adverts.
 func (p *proof) dealer() (share, uint8, error) {
 	f, err := p.one(TypeShare)
@@ -153,7 +164,7 @@ func (p *proof) row(f Frame, dealer uint8, root [32]byte) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	if f.Sender != dealer || !checkRow(r, p.v.u1, root) {
+	if f.Sender != dealer || !checkRow(r, p.v.holders(dealer), root) {
 		return row{}, fmt.Errorf("%w: row in evidence", ErrTranscript)
 	}
 	return r, nil
@@ -161,7 +172,7 @@ func (p *proof) row(f Frame, dealer uint8, root [32]byte) (row, error) {
 
 // bundle judges kind 1 and 1'.
 func (p *proof) bundle() (kind, member uint8, err error) {
-	if err := p.v.readAdverts(p.r, p.all(TypeAdvert)); err != nil {
+	if err := p.readSetup(); err != nil {
 		return 0, 0, err
 	}
 	s, d, err := p.dealer()
@@ -196,7 +207,7 @@ func (p *proof) bundle() (kind, member uint8, err error) {
 	}
 	if b, err := parseBundle(fb.Body); err == nil {
 		if plain, err := openBundle(b.ct, c.key); err == nil {
-			if _, reason := checkBundle(plain, r, p.v.h1, int(p.v.spec.Sums), p.v.u1, d, fc.Sender); reason != 0 {
+			if _, reason := checkBundle(plain, r, p.v.h1, int(p.v.spec.Sums), p.v.holders(d), d, fc.Sender); reason != 0 {
 				return BlameBundle, d, nil
 			}
 		}
@@ -215,7 +226,7 @@ func (p *proof) share() (member uint8, err error) {
 	if p.v, err = openView(p.r, p.spec, sum); err != nil {
 		return 0, err
 	}
-	if err := p.v.readAdverts(p.r, p.all(TypeAdvert)); err != nil {
+	if err := p.readSetup(); err != nil {
 		return 0, err
 	}
 	if err := p.v.readShares(p.r, p.all(TypeShare)); err != nil {
@@ -270,7 +281,7 @@ func (p *proof) unmask() (uint8, unmask, error) {
 // provable reports whether two different bodies of a type are evidence: those
 // of which a sender signs one per batch and sum.
 func provable(t Type) bool {
-	return slices.Contains([]Type{TypeSum, TypeAdvert, TypeShare, TypeMask, TypeSurvivors, TypeAgree, TypeUnmask, TypeResult}, t)
+	return slices.Contains([]Type{TypeSum, TypeAdvert, TypeReveal, TypeShare, TypeMask, TypeSurvivors, TypeAgree, TypeUnmask, TypeResult}, t)
 }
 
 // equivocation judges kind 4.

@@ -10,7 +10,7 @@ import (
 // one polynomial that gives the committed seed. Who gave them is of no account:
 // each leads to what the dealer signed.
 func (p *proof) dealing() (member uint8, err error) {
-	if err := p.v.readAdverts(p.r, p.all(TypeAdvert)); err != nil {
+	if err := p.readSetup(); err != nil {
 		return 0, err
 	}
 	s, d, err := p.dealer()
@@ -33,7 +33,7 @@ func (p *proof) dealing() (member uint8, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, id := range dealt(d, p.v.u1) {
+	for _, id := range dealt(d, p.v.holders(d)) {
 		root := s.selfRoot
 		if id.kind == kindPair {
 			root = rows[id.other()].pairRoot
@@ -118,10 +118,10 @@ func (g *points) with(holder uint8, share [32]byte) *points {
 	return g
 }
 
-// wrong reports whether t or more shares do not give the committed seed, or one
+// wrong reports whether enough shares do not give the committed seed, or one
 // more is off their polynomial.
 func (g *points) wrong(id secretID, k uint16, v transcriptView, leaf [32]byte) bool {
-	t := Threshold(v.spec.Cohort.Len())
+	t := v.graph.threshold(id.dealer())
 	if len(g.holders) < t {
 		return false
 	}

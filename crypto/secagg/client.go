@@ -14,6 +14,7 @@ const (
 	FactRound  FactKind = 1 + iota // a round was joined; older ones are stale
 	FactMasked                     // a vector leaves: the step's budget is spent (S36)
 	FactLock                       // σ may be released with these survivors only (S33)
+	FactDraw                       // a graph is drawn: one more under the plan (V12)
 )
 
 // Fact must be durable before anything else of the same ClientOutput happens.
@@ -48,7 +49,10 @@ type ClientConfig struct {
 	// MaxSums is the most sums of a batch this member takes, from the plan; 0
 	// means 1. More in a spec is ErrPolicy.
 	MaxSums uint16
-	Follow  bool // train on the announced model without having checked it (S62)
+	// Drawn is how many graphs this member has helped to draw under the plan, in
+	// all runs; at MaxDraws it stops: ErrBudget (V12). Small cohorts draw none.
+	Drawn  int
+	Follow bool // train on the announced model without having checked it (S62)
 	// Lock returns the survivors this node released for the place τ before, in
 	// this run or another one of the plan (S33). Nil means none ever.
 	Lock func(name [32]byte) (Set, bool)

@@ -124,8 +124,9 @@ func matchStep(s Sum, n int, expect Sum, follow bool) error {
 	return nil
 }
 
-// makeAdvert derives this batch's key pair (S13) and signs the advert. The
-// nonce only makes adverts distinct, so it comes from ρ as well.
+// makeAdvert derives this batch's key pair (S13) and signs the advert. In version
+// 1 the nonce only makes adverts distinct, so it comes from ρ as well; in version
+// 2 it commits to this member's draw (V5).
 func (c *Client) makeAdvert() (Frame, error) {
 	seed := derive(c.cfg.Rho, c.dspec, "kem")
 	defer clear(seed[:])
@@ -135,6 +136,9 @@ func (c *Client) makeAdvert() (Frame, error) {
 	}
 	c.sk = sk
 	m := advert{spec: c.dspec, follow: c.cfg.Follow, nonce: derive(c.cfg.Rho, c.dspec, "nonce")}
+	if c.spec.Version() == 2 {
+		m.nonce = drawCommitment(c.dspec, c.cfg.Self, derive(c.cfg.Rho, c.dspec, "draw"))
+	}
 	copy(m.pk[:], sk.PublicKey().Bytes())
 	return c.sign(TypeAdvert, m.body())
 }

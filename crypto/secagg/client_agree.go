@@ -18,8 +18,8 @@ func (c *Client) agree(frames []Frame) (ClientOutput, error) {
 	if !masks[position(c.u3, c.cfg.Self)].equal(c.own[TypeMask]) {
 		return ClientOutput{}, fmt.Errorf("%w: own mask", ErrAltered)
 	}
-	if need := max(c.t, c.minSurvivors); c.u3.Len() < need {
-		return ClientOutput{}, fmt.Errorf("%w: %d survivors, %d needed", ErrTooFew, c.u3.Len(), need)
+	if err := c.checkSurvivors(c.minSurvivors); err != nil {
+		return ClientOutput{}, err
 	}
 	if err := c.checkRequired(); err != nil {
 		return ClientOutput{}, err
@@ -35,7 +35,11 @@ func (c *Client) agree(frames []Frame) (ClientOutput, error) {
 		return ClientOutput{}, err
 	}
 	c.state = stateAgreed
-	return ClientOutput{Send: []Frame{f}}, nil
+	out := ClientOutput{Send: []Frame{f}}
+	if c.spec.Version() == 2 {
+		out.Store = []Fact{c.lockFact()}
+	}
+	return out, nil
 }
 
 // readSurvivors checks `survivors` and the masks after it and computes h3. What
@@ -135,6 +139,12 @@ func (c *Client) checkLock() error {
 		return fmt.Errorf("%w: %v, now %v", ErrStepReleased, locked, c.u3)
 	}
 	return nil
+}
+
+// lockFact is what must be durable before this member's shares, in version 2
+// already before its `agree`, leave it (S33, V13).
+func (c *Client) lockFact() Fact {
+	return Fact{Kind: FactLock, Round: c.sum.Round, Lock: c.lockName(), Survivors: c.u3, Excused: c.excused, H3: c.h3}
 }
 
 func (c *Client) lockName() [32]byte {

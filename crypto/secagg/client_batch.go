@@ -10,6 +10,7 @@ type clientState uint8
 const (
 	stateIdle clientState = iota
 	stateAdvertised
+	stateDrawn
 	stateShared
 	stateReady
 	stateMasked
@@ -20,7 +21,7 @@ const (
 	stateLeft
 )
 
-var clientStates = [...]string{"idle", "advertised", "shared", "ready", "masked", "agreed", "released", "waiting", "closed", "left"}
+var clientStates = [...]string{"idle", "advertised", "drawn", "shared", "ready", "masked", "agreed", "released", "waiting", "closed", "left"}
 
 // Client is one member in one batch (§6). It is not safe for concurrent use.
 type Client struct {
@@ -63,9 +64,13 @@ type transcriptView struct {
 	eligible   Set      // U2_k
 	prev       [32]byte // h3 of the last closed sum of the batch
 	adverts    map[uint8]advert
+	graph      *graph // from the adverts on, in version 2 from the reveals on
 	dealers    map[uint8]share
 	roots      map[uint8][32]byte // of the uploads of u3
 }
+
+// holders returns who holds shares of the seeds that i deals (V10).
+func (v *transcriptView) holders(i uint8) Set { return v.graph.holders(i, v.u1) }
 
 // begin fixes who may be in the sum that the view names, and with it g_k (S23).
 func (v *transcriptView) begin(eligible Set) {
@@ -97,6 +102,8 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("%w: own minimum of %d members and %d survivors, never below %d", ErrThreshold, cfg.MinCohort, cfg.MinSurvivors, MinCohort)
 	case n < cfg.MinCohort:
 		return nil, fmt.Errorf("%w: cohort of %d, own minimum is %d", ErrThreshold, n, cfg.MinCohort)
+	case cfg.Drawn < 0:
+		return nil, fmt.Errorf("%w: %d draws under the plan", ErrBudget, cfg.Drawn)
 	case cfg.Number == 0:
 		return nil, fmt.Errorf("%w: step without its number", ErrPlan)
 	case cfg.Sign == nil || cfg.Seal == nil:
@@ -130,7 +137,7 @@ func (c *Client) String() string {
 // GoString tells what String does.
 func (c *Client) GoString() string { return c.String() }
 
-// State returns the state's name: idle, advertised, shared, ready, masked,
+// State returns the state's name: idle, advertised, drawn, shared, ready, masked,
 // agreed, released, waiting for the next sum, closed or left (§6).
 func (c *Client) State() string { return clientStates[c.state] }
 
@@ -204,7 +211,9 @@ func (c *Client) step(first Type, frames []Frame) (ClientOutput, error) {
 	case first == TypeSpec && c.state == stateIdle:
 		return c.advertise(frames)
 	case first == TypeAdvert && c.state == stateAdvertised:
-		return c.share(frames)
+		return c.meet(frames)
+	case first == TypeReveal && c.state == stateDrawn:
+		return c.learn(frames)
 	case first == TypeShare && c.state == stateShared:
 		return c.prepare(frames)
 	case first == TypeSum && c.state == stateWaiting:

@@ -49,7 +49,7 @@ func (v *transcriptView) readResult(r Roster, frames []Frame) (*Closed, error) {
 
 // checkOpenings wants exactly the seeds of S31, each the committed one.
 func (v *transcriptView) checkOpenings(list []opening) error {
-	ids := opened(v.eligible, v.u3)
+	ids := v.toOpen()
 	if len(ids) != len(list) {
 		return fmt.Errorf("%w: %d openings instead of %d", ErrResult, len(list), len(ids))
 	}

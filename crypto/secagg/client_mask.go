@@ -13,7 +13,7 @@ import (
 // (§6). A bundle that is not what its dealer committed to ends in a complaint
 // or a dispute.
 func (c *Client) prepare(frames []Frame) (ClientOutput, error) {
-	packs, err := splitPacks(frames, c.cfg.Self)
+	packs, err := splitPacks(frames, func(d uint8) bool { return d != c.cfg.Self && c.holders(d).Has(c.cfg.Self) })
 	if err != nil {
 		return ClientOutput{}, err
 	}
@@ -31,7 +31,7 @@ func (c *Client) prepare(frames []Frame) (ClientOutput, error) {
 		return ClientOutput{}, fmt.Errorf("%w: own share", ErrAltered)
 	}
 	for _, p := range packs {
-		if p.share.Sender == c.cfg.Self {
+		if !p.held {
 			continue
 		}
 		if out, err := c.openPack(p); err != nil {
@@ -50,19 +50,23 @@ func (c *Client) prepare(frames []Frame) (ClientOutput, error) {
 }
 
 // pack is what one dealer has for one recipient.
-type pack struct{ share, row, bundle Frame }
+type pack struct {
+	share, row, bundle Frame
+	held               bool // row and bundle are there
+}
 
-// splitPacks reads share, row, bundle of each dealer; of oneself only share.
-func splitPacks(frames []Frame, self uint8) (packs []pack, err error) {
+// splitPacks reads share, row, bundle of each dealer; only share of those whose
+// seeds this member holds no share of, and of itself.
+func splitPacks(frames []Frame, holds func(dealer uint8) bool) (packs []pack, err error) {
 	for len(frames) > 0 {
 		p := pack{share: frames[0]}
 		frames = frames[1:]
-		if p.share.Sender != self {
+		if holds(p.share.Sender) {
 			if len(frames) < 2 || frames[0].Type != TypeRow || frames[1].Type != TypeBundle ||
 				frames[0].Sender != p.share.Sender || frames[1].Sender != p.share.Sender {
 				return nil, fmt.Errorf("%w: share of %d without row and bundle", ErrTranscript, p.share.Sender)
 			}
-			p.row, p.bundle, frames = frames[0], frames[1], frames[2:]
+			p.row, p.bundle, p.held, frames = frames[0], frames[1], true, frames[2:]
 		}
 		packs = append(packs, p)
 	}
@@ -96,6 +100,9 @@ func (v *transcriptView) readShares(r Roster, frames []Frame) error {
 		}
 		v.dealers[f.Sender], byMember[f.Sender] = m, f
 	}
+	if err := v.graph.checkFed(u2, u2); err != nil {
+		return err
+	}
 	v.u2 = u2
 	v.h2 = chain("h2", v.h1, u2, byMember)
 	return nil
@@ -109,7 +116,7 @@ func (c *Client) openPack(p pack) (ClientOutput, error) {
 	if err != nil {
 		return ClientOutput{}, err
 	}
-	if r.other != self || !checkRow(r, c.u1, c.dealers[dealer].rowRoot) || bundleDigest(p.bundle.Body) != r.bundle {
+	if r.other != self || !checkRow(r, c.holders(dealer), c.dealers[dealer].rowRoot) || bundleDigest(p.bundle.Body) != r.bundle {
 		return ClientOutput{}, fmt.Errorf("%w: row or bundle of %d", ErrAltered, dealer)
 	}
 	key, plain, err := c.openFrom(dealer, p.bundle.Body)
@@ -122,7 +129,7 @@ func (c *Client) openPack(p pack) (ClientOutput, error) {
 	}
 	defer clear(plain)
 	defer clear(key[:])
-	got, reason := checkBundle(plain, r, c.h1, int(c.spec.Sums), c.u1, dealer, self)
+	got, reason := checkBundle(plain, r, c.h1, int(c.spec.Sums), c.holders(dealer), dealer, self)
 	if reason != 0 {
 		f, serr := c.sign(TypeComplaint, complaint{dealer: dealer, reason: reason, key: key}.body())
 		if serr != nil {
@@ -167,7 +174,7 @@ func (c *Client) Vector(words []uint64) (ClientOutput, error) {
 	if err := CheckSum(c.sum.Layout(), words, 1, c.sum.WeightCap, c.sum.IntMax); err != nil {
 		return c.fail(ClientOutput{}, err)
 	}
-	streams, err := masks(c.cfg.Self, c.sum.K, c.eligible, c.g, c.seeds)
+	streams, err := masks(c.cfg.Self, c.sum.K, c.holders(c.cfg.Self).Intersect(c.eligible), c.g, c.seeds)
 	if err != nil {
 		return c.fail(ClientOutput{}, err)
 	}

@@ -21,7 +21,7 @@ func packetOf(frames []Frame) packetID {
 func sumNumber(f Frame) (k uint16, ok bool) {
 	at := 0
 	switch f.Type {
-	case TypeSpec, TypeAdvert, TypeShare, TypeComplaint, TypeDispute:
+	case TypeSpec, TypeAdvert, TypeReveal, TypeShare, TypeComplaint, TypeDispute:
 		return 0, true
 	case TypeSum:
 		at = 20

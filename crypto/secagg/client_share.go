@@ -2,9 +2,9 @@ package secagg
 
 import "fmt"
 
-// share is Advertised → Shared: keys of U1 come in, own seeds go out shared,
-// committed and sealed (§6).
-func (c *Client) share(frames []Frame) (ClientOutput, error) {
+// meet is Advertised → Shared or, in version 2, → Drawn: the keys of U1 come in
+// (§6).
+func (c *Client) meet(frames []Frame) (ClientOutput, error) {
 	if err := c.readAdverts(c.cfg.Roster, frames); err != nil {
 		return ClientOutput{}, err
 	}
@@ -14,11 +14,20 @@ func (c *Client) share(frames []Frame) (ClientOutput, error) {
 	if err := c.checkFollowers(); err != nil {
 		return ClientOutput{}, err
 	}
-	d, err := newDeal(c.cfg.Self, c.cfg.Rho, c.h1, int(c.spec.Sums), c.u1, c.t)
+	if c.spec.Version() == 2 {
+		return c.reveal()
+	}
+	return c.deal()
+}
+
+// deal is the way to Shared: own seeds go out shared, committed and sealed.
+func (c *Client) deal() (ClientOutput, error) {
+	self := c.cfg.Self
+	d, err := newDeal(self, c.cfg.Rho, c.h1, int(c.spec.Sums), c.holders(self), c.graph.threshold(self))
 	if err != nil {
 		return ClientOutput{}, err
 	}
-	defer d.wipeShares(c.cfg.Self)
+	defer d.wipeShares(self)
 	c.keepDeal(d)
 	send, err := c.dealFrames(d)
 	if err != nil {
@@ -65,6 +74,9 @@ func (v *transcriptView) readAdverts(r Roster, frames []Frame) error {
 	}
 	v.u1 = u1
 	v.h1 = chain("h1", v.dspec, u1, byMember)
+	if !sparse(v.spec.Cohort.Len()) {
+		v.graph = completeGraph(v.spec.Cohort)
+	}
 	return nil
 }
 
@@ -108,7 +120,7 @@ func (c *Client) dealFrames(d deal) ([]Frame, error) {
 	self := c.cfg.Self
 	var rows []row
 	var bundles []Frame
-	for _, j := range c.u1.Members() {
+	for _, j := range c.holders(self).Members() {
 		r := row{other: j}
 		if j == self {
 			r.shareRoot = c.trees[self].root()

@@ -26,10 +26,11 @@ func (c *Client) release(frames []Frame) (ClientOutput, error) {
 		return ClientOutput{}, err
 	}
 	c.state = stateReleased
-	return ClientOutput{
-		Store: []Fact{{Kind: FactLock, Round: c.sum.Round, Lock: c.lockName(), Survivors: c.u3, Excused: c.excused, H3: c.h3}},
-		Send:  []Frame{f},
-	}, nil
+	out := ClientOutput{Send: []Frame{f}}
+	if c.spec.Version() == 1 { // there the place was locked before agree (V13)
+		out.Store = []Fact{c.lockFact()}
+	}
+	return out, nil
 }
 
 // checkCertificate wants t valid signatures of distinct survivors over the
@@ -57,10 +58,10 @@ func (v *transcriptView) checkCertificate(r Roster, f Frame) error {
 func (c *Client) unmaskBody() []byte {
 	m := unmask{k: c.sum.K, h3: c.h3}
 	ids := map[uint8][]secretID{}
-	for _, id := range opened(c.eligible, c.u3) {
+	for _, id := range c.toOpenBy(c.cfg.Self) {
 		d := id.dealer()
 		if ids[d] == nil {
-			ids[d] = dealt(d, c.u1)
+			ids[d] = dealt(d, c.holders(d))
 		}
 		n := int(c.sum.K-1)*len(ids[d]) + slices.Index(ids[d], id)
 		m.items = append(m.items, unmaskItem{secret: id, share: c.shares[d][n], path: c.trees[d].path(n)})

@@ -93,6 +93,9 @@ var messages = map[Type]func(r *rapid.T) message{
 		copy(m.pk[:], rapid.SliceOfN(rapid.Byte(), publicKeySize, publicKeySize).Draw(r, "pk"))
 		return m
 	},
+	TypeReveal: func(r *rapid.T) message {
+		return reveal{h1: genHash(r, "h1"), draw: genHash(r, "draw")}
+	},
 	TypeShare: func(r *rapid.T) message {
 		return share{h1: genHash(r, "h1"), selfRoot: genHash(r, "self root"), rowRoot: genHash(r, "row root")}
 	},
@@ -163,7 +166,7 @@ var messages = map[Type]func(r *rapid.T) message{
 
 // decoders read a body as the message it is.
 var decoders = map[Type]func([]byte) (message, error){
-	TypeSpec: decoder(ParseSpec), TypeSum: decoder(ParseSum), TypeAdvert: decoder(parseAdvert), TypeShare: decoder(parseShare), TypeRow: decoder(parseRow),
+	TypeSpec: decoder(ParseSpec), TypeSum: decoder(ParseSum), TypeAdvert: decoder(parseAdvert), TypeReveal: decoder(parseReveal), TypeShare: decoder(parseShare), TypeRow: decoder(parseRow),
 	TypeBundle: decoder(parseBundle), TypeLeaves: decoder(parseLeaves), TypeMask: decoder(parseMask), TypeHashes: decoder(parseHashes), TypeChunk: decoder(parseChunk),
 	TypeSurvivors: decoder(parseSurvivors), TypeAgree: decoder(parseAgree), TypeCertificate: decoder(parseCertificate), TypeUnmask: decoder(parseUnmask),
 	TypeResult: decoder(parseResult), TypeOpenings: decoder(parseOpenings), TypeComplaint: decoder(parseComplaint), TypeDispute: decoder(parseDispute), TypeAbort: decoder(parseAbort),

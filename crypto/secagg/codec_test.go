@@ -14,6 +14,7 @@ var codecs = map[Type]func([]byte) ([]byte, error){
 	TypeSpec:        codec(ParseSpec),
 	TypeSum:         codec(ParseSum),
 	TypeAdvert:      codec(parseAdvert),
+	TypeReveal:      codec(parseReveal),
 	TypeShare:       codec(parseShare),
 	TypeRow:         codec(parseRow),
 	TypeBundle:      codec(parseBundle),
@@ -55,6 +56,7 @@ func samples() map[Type][]byte {
 		TypeSpec:        Spec{Round: 3, Cohort: SetOf(1, 2, 200), N: 3, T: 3, Sums: 1, Deadlines: [5]uint32{1, 2, 3, 4, 5}, First: h(1)[0]}.body(),
 		TypeSum:         Sum{Round: 3, K: 1, Kind: 2, Step: 9, ClipL2: 1.5, ClipInf: 0.25, WeightCap: 1 << 20, WeightBits: 4, MinRows: 1, Ints: 3, IntMax: 1 << 40, Params: 7, Lanes: 2, Bits: 24}.body(),
 		TypeAdvert:      advert{spec: h(1)[0], follow: true, nonce: h(2)[1]}.body(),
+		TypeReveal:      reveal{h1: h(1)[0], draw: h(2)[1]}.body(),
 		TypeShare:       share{h1: h(1)[0], selfRoot: h(2)[1], rowRoot: h(3)[2]}.body(),
 		TypeRow:         r.body(),
 		TypeBundle:      bundle{ct: []byte("sealed")}.body(),
@@ -124,8 +126,11 @@ func TestFrameSizes(t *testing.T) {
 	require.Equal(t, 65549, frameHeader+kinds[TypeChunk].max)
 	require.Equal(t, 16<<10, signed(TypeSurvivors))
 	require.Equal(t, 137, signed(TypeAgree))
-	require.Equal(t, 4170, frameHeader+kinds[TypeCertificate].max)
-	require.Equal(t, 1<<20, signed(TypeUnmask))
+	require.Equal(t, 16585, frameHeader+kinds[TypeCertificate].max)
+	require.Equal(t, 2<<20, signed(TypeUnmask))
+	require.Equal(t, 4<<20, frameHeader+kinds[TypeOpenings].max)
+	require.Equal(t, 361, frameHeader+kinds[TypeRow].max)
+	require.Equal(t, 135, signed(TypeReveal)) // V4
 	require.Equal(t, 105, signed(TypeComplaint))
 	require.Equal(t, 73, signed(TypeDispute))
 	require.Equal(t, 106, signed(TypeAbort))

@@ -32,13 +32,13 @@ func shareLeaves(ids []secretID, h1 [32]byte, holder uint8, shares [][32]byte) [
 func position(s Set, i uint8) int { return slices.Index(s.Members(), i) }
 
 // checkRow verifies that a dealer's row leads to its signed row_root (S22).
-func checkRow(r row, u1 Set, root [32]byte) bool {
-	return u1.Has(r.other) && VerifyPath(leafHash(r.leaf()), position(u1, r.other), u1.Len(), r.path, root)
+func checkRow(r row, holders Set, root [32]byte) bool {
+	return holders.Has(r.other) && VerifyPath(leafHash(r.leaf()), position(holders, r.other), holders.Len(), r.path, root)
 }
 
 // checkShare verifies a holder's share of sum k against the dealer's share_root.
 func (v *transcriptView) checkShare(it unmaskItem, k uint16, holder uint8, root [32]byte) bool {
-	ids := dealt(it.secret.dealer(), v.u1)
+	ids := dealt(it.secret.dealer(), v.holders(it.secret.dealer()))
 	n := slices.Index(ids, it.secret)
 	if n < 0 || k < 1 || k > v.spec.Sums {
 		return false
@@ -53,7 +53,7 @@ func (v *transcriptView) checkOpening(o opening) error {
 	d := v.dealers[o.secret.dealer()]
 	root := d.selfRoot
 	if o.secret.kind == kindPair {
-		if o.row.other != o.secret.other() || !checkRow(o.row, v.u1, d.rowRoot) {
+		if o.row.other != o.secret.other() || !checkRow(o.row, v.holders(o.secret.dealer()), d.rowRoot) {
 			return fmt.Errorf("%w: row of %d for %d", ErrResult, o.secret.dealer(), o.secret.other())
 		}
 		root = o.row.pairRoot

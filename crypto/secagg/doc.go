@@ -1,7 +1,7 @@
-// Package secagg is the secure aggregation protocol koinon/secagg/v1: members
-// mask their vectors so that the coordinator learns one sum over at least the
-// threshold of members and nothing else. Sentences S1…S73 of docs/protocol.md
-// are cited where they are implemented.
+// Package secagg is the secure aggregation protocol koinon/secagg/v1, and v2 for
+// cohorts of more than 64: members mask their vectors so that the coordinator
+// learns one sum over at least the threshold of members and nothing else.
+// Sentences S1…S73 of docs/protocol.md and V1…V22 of docs/protocol-v2.md are cited where they are implemented.
 //
 // Client is one member in one batch, Server the coordinator in one batch. Both
 // are pure: they draw no randomness, read no clock and do no I/O, so the same
@@ -10,7 +10,8 @@
 //
 //	phase      coordinator → member             member → coordinator
 //	Advertise  spec, first sum                  advert
-//	Share      adverts                          share, rows, bundles, leaves
+//	Reveal     adverts                          reveal (v2 only)
+//	Share      adverts, in v2 reveals           share, rows, bundles, leaves
 //	Mask       shares, rows, bundles; then sum  mask, chunk hashes, chunks
 //	Agree      survivors, masks                 agree
 //	Unmask     certificate                      unmask

@@ -81,6 +81,7 @@ const (
 	ReasonRestart                  // the coordinator restarted
 	ReasonAdmin                    // an admin stopped the run
 	ReasonStorage                  // the coordinator cannot store
+	ReasonReveal                   // a member did not reveal its part in the draw (V7)
 )
 
 var reasonTexts = [...]string{
@@ -93,6 +94,7 @@ var reasonTexts = [...]string{
 	ReasonRestart: "coordinator restarted",
 	ReasonAdmin:   "stopped by an admin",
 	ReasonStorage: "coordinator cannot store",
+	ReasonReveal:  "a member withheld its part in the draw",
 }
 
 // ReasonText returns a reason of an abort in words.

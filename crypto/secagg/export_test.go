@@ -20,7 +20,7 @@ func SignFrame(s Signer, t Type, spec [32]byte, sender uint8, body []byte) Frame
 // ForgeDeal remakes a client's share packet with shares changed before they are
 // committed to and sealed. The client goes on with them.
 func ForgeDeal(c *Client, change func(shares map[uint8][][32]byte)) []Frame {
-	d, err := newDeal(c.cfg.Self, c.cfg.Rho, c.h1, int(c.spec.Sums), c.u1, c.t)
+	d, err := newDeal(c.cfg.Self, c.cfg.Rho, c.h1, int(c.spec.Sums), c.holders(c.cfg.Self), c.graph.threshold(c.cfg.Self))
 	if err != nil {
 		panic(err)
 	}
@@ -31,6 +31,9 @@ func ForgeDeal(c *Client, change func(shares map[uint8][][32]byte)) []Frame {
 		panic(err)
 	}
 	id := packetID{first: TypeAdvert}
+	if sparse(int(c.spec.N)) {
+		id.first = TypeReveal
+	}
 	c.answered[id] = answer{frames: c.answered[id].frames, send: frames}
 	return frames
 }
@@ -39,13 +42,14 @@ func ForgeDeal(c *Client, change func(shares map[uint8][][32]byte)) []Frame {
 // commitments that match it. make gets the public key of j and the right info.
 func ForgeBundle(c *Client, packet []Frame, j uint8, replace func(pk, info []byte) []byte) []Frame {
 	packet = slices.Clone(packet)
-	n := c.u1.Len()
+	holders := c.holders(c.cfg.Self)
+	n := holders.Len()
 	m, err := parseShare(packet[0].Body)
 	if err != nil {
 		panic(err)
 	}
 	pk := c.adverts[j].pk
-	at := 1 + n + position(c.u1.Without(c.cfg.Self), j)
+	at := 1 + n + position(holders.Without(c.cfg.Self), j)
 	packet[at].Body = replace(pk[:], bundleInfo(c.h1, c.cfg.Self, j))
 	var rows []row
 	for _, f := range packet[1 : 1+n] {
@@ -200,7 +204,7 @@ func ShareEvidence(s *Server, dealer, holder uint8, unmask Frame) []byte {
 
 // Mask returns the mask of one member for a transcript, as added to its vector.
 func Mask(c *Client, words int) []uint64 {
-	streams, err := masks(c.cfg.Self, c.sum.K, c.eligible, c.g, c.seeds)
+	streams, err := masks(c.cfg.Self, c.sum.K, c.holders(c.cfg.Self).Intersect(c.eligible), c.g, c.seeds)
 	if err != nil {
 		panic(err)
 	}
@@ -266,6 +270,39 @@ func Unmark(s *Server, members Set) {
 		}
 	}
 }
+
+// ForceVersion2 has cohorts of three and more run version 2 over graphs of that
+// many cycles, until the returned function is called.
+func ForceVersion2(cycles int) (restore func()) {
+	from, number := sparseFrom, cyclesFor
+	sparseFrom, cyclesFor = MinCohort, func(int) int { return cycles }
+	return func() { sparseFrom, cyclesFor = from, number }
+}
+
+// Near returns a member's neighbourhood in a server's graph, and how many of it
+// and itself are needed.
+func Near(s *Server, i uint8) (Set, int) { return s.graph.near[i], s.graph.threshold(i) }
+
+// Fed is checkFed of a server's graph.
+func Fed(s *Server, eligible, left Set) bool { return s.graph.checkFed(eligible, left) == nil }
+
+// Draw returns what a reveal reveals, and the seed of the graph that follows from
+// draws in the order of U1.
+func Draw(f Frame) [32]byte {
+	m, err := parseReveal(f.Body)
+	if err != nil {
+		panic(err)
+	}
+	return m.draw
+}
+
+// ForgeReveal signs a reveal for other adverts or with another draw.
+func ForgeReveal(s Signer, spec [32]byte, from uint8, h1, draw [32]byte) Frame {
+	return SignFrame(s, TypeReveal, spec, from, reveal{h1: h1, draw: draw}.body())
+}
+
+// H1 returns the digest of a client's adverts.
+func H1(c *Client) [32]byte { return c.h1 }
 
 // ForgeSumRoot signs a result with another root of the sum.
 func ForgeSumRoot(s Signer, spec [32]byte, f Frame, root [32]byte) Frame {

@@ -14,6 +14,7 @@ const (
 	TypeSpec        Type = 0x01
 	TypeSum         Type = 0x02
 	TypeAdvert      Type = 0x10
+	TypeReveal      Type = 0x11
 	TypeShare       Type = 0x20
 	TypeRow         Type = 0x21
 	TypeBundle      Type = 0x22
@@ -43,9 +44,10 @@ type kind struct {
 const (
 	frameVersion = 1
 	frameHeader  = 7 // version, type, sender, length
-	// MaxFrame is the largest frame in bytes.
-	MaxFrame = 1 << 20
-	maxBody  = MaxFrame - frameHeader - ed25519.SignatureSize
+	// MaxFrame is the largest frame in bytes, that of openings. Those of unmask
+	// keep within 2 MiB, all others within 1 MiB (V4).
+	MaxFrame = 4 << 20
+	maxBody  = 1<<20 - frameHeader - ed25519.SignatureSize
 	// MaxEvidence is the most bytes of one piece of evidence that can go along with the survivors (S33).
 	MaxEvidence = maxBody
 )
@@ -54,6 +56,7 @@ var kinds = map[Type]kind{
 	TypeSpec:        {"spec", true, true, specSize},
 	TypeSum:         {"sum", true, true, sumSize},
 	TypeAdvert:      {"advert", false, true, advertSize},
+	TypeReveal:      {"reveal", false, true, revealSize},
 	TypeShare:       {"share", false, true, shareSize},
 	TypeRow:         {"row", false, false, rowSize + 1 + 32*maxDepth},
 	TypeBundle:      {"bundle", false, false, 640<<10 - frameHeader},
@@ -64,9 +67,9 @@ var kinds = map[Type]kind{
 	TypeSurvivors:   {"survivors", true, true, 16<<10 - frameHeader - ed25519.SignatureSize},
 	TypeAgree:       {"agree", false, true, agreeSize},
 	TypeCertificate: {"certificate", true, false, 3 + 65*MaxCohort},
-	TypeUnmask:      {"unmask", false, true, maxBody},
+	TypeUnmask:      {"unmask", false, true, 2<<20 - frameHeader - ed25519.SignatureSize},
 	TypeResult:      {"result", true, true, resultSize},
-	TypeOpenings:    {"openings", true, false, maxBody},
+	TypeOpenings:    {"openings", true, false, MaxFrame - frameHeader},
 	TypeComplaint:   {"complaint", false, true, complaintSize},
 	TypeDispute:     {"dispute", false, true, disputeSize},
 	TypeEvidence:    {"evidence", true, false, maxBody},

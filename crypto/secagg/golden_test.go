@@ -22,13 +22,20 @@ var update = flag.Bool("update", false, "rewrite testdata; only with a written r
 // S13, S15, S18, S19, S20, S21, S22: with ρ, signatures and encapsulations fixed, every byte of a
 // batch of four with one dropout is fixed. The file has a line for each
 // encapsulation and for each frame its digest.
-func TestGoldenTranscript(t *testing.T) { golden(t, "testdata/transcript.txt", 1) }
+func TestGoldenTranscript(t *testing.T) { golden(t, "testdata/transcript.txt", 1, 2, 3, 7, 200) }
 
 // S20, S21, S37, S38: the same for a batch of three sums in which a member drops
 // out of the second.
-func TestGoldenBatch(t *testing.T) { golden(t, "testdata/batch.txt", 3) }
+func TestGoldenBatch(t *testing.T) { golden(t, "testdata/batch.txt", 3, 2, 3, 7, 200) }
 
-func golden(t *testing.T, goldenFile string, sums uint16) {
+// V2, V5, V6, V8, V11: the same for version 2, as if it were for cohorts of three
+// and more and a graph had two cycles.
+func TestGoldenVersion2(t *testing.T) {
+	forceVersion2(t, 2)
+	golden(t, "testdata/version2.txt", 1, 2, 3, 7, 9, 100, 200)
+}
+
+func golden(t *testing.T, goldenFile string, sums uint16, members ...uint8) {
 	seals := map[string][2][]byte{}
 	if !*update {
 		want, err := os.ReadFile(goldenFile)
@@ -43,8 +50,8 @@ func golden(t *testing.T, goldenFile string, sums uint16) {
 			}
 		}
 	}
-	first, second := transcript(t, sums, seals, *update), ""
-	second = transcript(t, sums, seals, false)
+	first, second := transcript(t, sums, members, seals, *update), ""
+	second = transcript(t, sums, members, seals, false)
 	require.Equal(t, first, second) // the same inputs give the same bytes
 	if *update {
 		require.NoError(t, os.MkdirAll("testdata", 0o755))
@@ -56,9 +63,9 @@ func golden(t *testing.T, goldenFile string, sums uint16) {
 }
 
 // transcript runs the batch with recorded encapsulations and writes it down.
-func transcript(t *testing.T, sums uint16, seals map[string][2][]byte, record bool) string {
+func transcript(t *testing.T, sums uint16, members []uint8, seals map[string][2][]byte, record bool) string {
 	var out bytes.Buffer
-	o := secaggtest.Options{Members: []uint8{2, 3, 7, 200}, Seed: 42, Round: 9, Run: [16]byte{1, 2, 3}, Sums: sums}
+	o := secaggtest.Options{Members: members, Seed: 42, Round: 9, Run: [16]byte{1, 2, 3}, Sums: sums}
 	o.Seal = func(uint8) secagg.Seal {
 		return func(pk, info []byte) ([]byte, []byte, error) {
 			pair := fmt.Sprintf("%d-%d", info[len(info)-2], info[len(info)-1])
@@ -95,7 +102,7 @@ func transcript(t *testing.T, sums uint16, seals map[string][2][]byte, record bo
 		require.NoError(t, b.RunSum(without(b, secagg.PhaseMask, 3)))
 		fmt.Fprintf(&out, "sum %x\n", b.Result)
 	}
-	require.Equal(t, b.Plain(secagg.SetOf(2, 7, 200)), b.Result)
+	require.Equal(t, b.Plain(b.Cohort().Without(3)), b.Result)
 	require.Empty(t, b.Errors)
 	return out.String()
 }

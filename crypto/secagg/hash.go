@@ -6,13 +6,18 @@ import (
 	"encoding/binary"
 )
 
-const prefix = "koinon/secagg/v1/"
+const (
+	prefix  = "koinon/secagg/v1/"
+	prefix2 = "koinon/secagg/v2/"
+)
 
 // hash is H of S1; the tag is given without the common prefix.
-func hash(tag string, parts ...[]byte) (d [32]byte) {
+func hash(tag string, parts ...[]byte) [32]byte { return hashTag(prefix+tag, parts...) }
+
+func hashTag(tag string, parts ...[]byte) (d [32]byte) {
 	h := sha256.New()
-	h.Write([]byte{uint8(len(prefix) + len(tag))})
-	h.Write([]byte(prefix + tag))
+	h.Write([]byte{uint8(len(tag))})
+	h.Write([]byte(tag))
 	for _, p := range parts {
 		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(p))))
 		h.Write(p)

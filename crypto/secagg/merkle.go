@@ -3,7 +3,7 @@ package secagg
 import "crypto/sha256"
 
 // maxDepth bounds a path in a tree over the members of a cohort.
-const maxDepth = 6
+const maxDepth = 8
 
 // leafHash is the hash of one Merkle leaf (S4). What it puts together may be
 // secret and is overwritten.

@@ -9,6 +9,7 @@ const (
 	publicKeySize = 1216 // MLKEM768-X25519
 	encSize       = 1120
 	advertSize    = 32 + 1 + publicKeySize + 32
+	revealSize    = 64
 	shareSize     = 96
 	rowSize       = 97
 	maskSize      = 70
@@ -45,6 +46,19 @@ func parseAdvert(b []byte) (m advert, err error) {
 	copy(m.pk[:], r.take(publicKeySize))
 	m.nonce = r.b32()
 	return m, r.end(TypeAdvert)
+}
+
+// reveal is message 11, of version 2.
+type reveal struct{ h1, draw [32]byte }
+
+func (m reveal) body() []byte {
+	return append(append(make([]byte, 0, revealSize), m.h1[:]...), m.draw[:]...)
+}
+
+func parseReveal(b []byte) (reveal, error) {
+	r := reader{b: b}
+	m := reveal{h1: r.b32(), draw: r.b32()}
+	return m, r.end(TypeReveal)
 }
 
 // share is message 20.

@@ -27,6 +27,8 @@ func TestRestartEachPhase(t *testing.T) {
 				switch s.Phase() {
 				case secagg.PhaseAdvertise:
 					_, err = s.CloseAdvertise()
+				case secagg.PhaseReveal:
+					_, err = s.CloseReveal()
 				case secagg.PhaseShare:
 					_, err = s.CloseShare()
 				case secagg.PhaseMask:
@@ -53,6 +55,10 @@ func TestRestartEachPhase(t *testing.T) {
 				b.Server = s
 			}
 			b.Advertise(b.Cohort())
+			if version2 {
+				journal = append(journal, closePhase)
+				require.NoError(t, b.Reveal(b.Cohort()))
+			}
 			for i, step := range []func(secagg.Set) error{b.Share, b.Mask, b.Agree, b.Unmask, b.Publish} {
 				who := b.Cohort()
 				if i >= 1 {
@@ -60,7 +66,7 @@ func TestRestartEachPhase(t *testing.T) {
 				}
 				journal = append(journal, closePhase)
 				require.NoError(t, step(who.Minus(secagg.SetOf(4, 5))))
-				if i+1 == int(at) {
+				if secagg.PhaseShare+secagg.Phase(i) == at {
 					restart()
 				}
 				if i < 4 {

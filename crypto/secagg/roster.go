@@ -80,5 +80,5 @@ func Threshold(n int) int { return 2*n/3 + 1 }
 // Smallest and largest cohort (S6), and the least a member's own limits may be (S7).
 const (
 	MinCohort = 3
-	MaxCohort = 64
+	MaxCohort = 255
 )

@@ -115,9 +115,9 @@ const (
 )
 
 // checkBundle reads a decrypted bundle of dealer for holder and recomputes the
-// roots in the dealer's row. The reason is 0 when all is right (Shared row, §6).
-func checkBundle(plain []byte, r row, h1 [32]byte, m int, u1 Set, dealer, holder uint8) (c contents, reason uint8) {
-	ids := dealt(dealer, u1)
+// roots in the dealer's row; among are the holders of its seeds. The reason is 0 when all is right (Shared row, §6).
+func checkBundle(plain []byte, r row, h1 [32]byte, m int, among Set, dealer, holder uint8) (c contents, reason uint8) {
+	ids := dealt(dealer, among)
 	pair := pairID(dealer, holder)
 	deals := pair.dealer() == dealer
 	rd := reader{b: plain}

@@ -4,15 +4,17 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"fmt"
+	"slices"
 
 	"github.com/koinon-eu/koinon/crypto/shamir"
 )
 
 // dealt returns the seeds that member i makes and shares in one sum, in the
-// order of S20: its own, then the pairs it deals, other index ascending.
-func dealt(i uint8, u1 Set) []secretID {
+// order of S20: its own, then the pairs it deals with the other holders, other
+// index ascending.
+func dealt(i uint8, holders Set) []secretID {
 	list := []secretID{selfID(i)}
-	for _, j := range u1.Members() {
+	for _, j := range holders.Members() {
 		if p := pairID(i, j); j != i && p.dealer() == i {
 			list = append(list, p)
 		}
@@ -50,10 +52,11 @@ func (s secretID) maskKey(seed, g [32]byte) [32]byte {
 }
 
 // masks returns the streams of member i's vector in sum k (S28): its own added, those of
-// pairs with a higher index added, with a lower one subtracted.
-func masks(i uint8, k uint16, eligible Set, g [32]byte, seeds map[secretID]*secrets) ([]Stream, error) {
+// pairs with a higher index added, with a lower one subtracted. with has i and
+// its eligible neighbours.
+func masks(i uint8, k uint16, with Set, g [32]byte, seeds map[secretID]*secrets) ([]Stream, error) {
 	var list []Stream
-	for _, j := range eligible.Members() {
+	for _, j := range with.Members() {
 		id := selfID(i)
 		if j != i {
 			id = pairID(i, j)
@@ -67,23 +70,31 @@ func masks(i uint8, k uint16, eligible Set, g [32]byte, seeds map[secretID]*secr
 	return list, nil
 }
 
-// opened lists the seeds that a closed sum opens, ordered by (kind, a, b): the
+// toOpen lists the seeds that a closed sum opens, ordered by (kind, a, b): the
 // self seed of every survivor and the pair seed of every dropout with every
-// survivor (S25, S31).
-func opened(eligible, u3 Set) []secretID {
+// survivor among its neighbours (S25, S31).
+func (v *transcriptView) toOpen() []secretID {
 	var list []secretID
-	for _, j := range u3.Members() {
+	for _, j := range v.u3.Members() {
 		list = append(list, selfID(j))
 	}
-	members := eligible.Members()
-	for _, a := range members {
-		for _, b := range members {
-			if a < b && u3.Has(a) != u3.Has(b) {
+	for _, a := range v.eligible.Members() {
+		across := v.u3
+		if v.u3.Has(a) {
+			across = v.eligible.Minus(v.u3)
+		}
+		for _, b := range across.Intersect(v.graph.near[a]).Members() {
+			if a < b {
 				list = append(list, pairID(a, b))
 			}
 		}
 	}
 	return list
+}
+
+// toOpenBy lists the opened seeds of which a member holds shares (V11).
+func (v *transcriptView) toOpenBy(holder uint8) []secretID {
+	return slices.DeleteFunc(v.toOpen(), func(id secretID) bool { return !v.holders(id.dealer()).Has(holder) })
 }
 
 // undo returns the streams that take the masks out of Σ y over u3.
@@ -109,10 +120,10 @@ type deal struct {
 	shares map[uint8][][32]byte // holder → shares
 }
 
-// newDeal derives and shares member i's seeds for m sums among u1 with threshold
-// t (S13, S17, S37).
-func newDeal(i uint8, rho, h1 [32]byte, m int, u1 Set, t int) (deal, error) {
-	d := deal{sums: m, ids: dealt(i, u1), seeds: map[secretID]*secrets{}, shares: map[uint8][][32]byte{}}
+// newDeal derives and shares member i's seeds for m sums among their holders with
+// threshold t (S13, S17, S37).
+func newDeal(i uint8, rho, h1 [32]byte, m int, among Set, t int) (deal, error) {
+	d := deal{sums: m, ids: dealt(i, among), seeds: map[secretID]*secrets{}, shares: map[uint8][][32]byte{}}
 	flat := make([]byte, 32*m*len(d.ids))
 	coefficients := make([]byte, (t-1)*len(flat))
 	defer clear(flat)
@@ -132,7 +143,7 @@ func newDeal(i uint8, rho, h1 [32]byte, m int, u1 Set, t int) (deal, error) {
 			}
 		}
 	}
-	holders := u1.Members()
+	holders := among.Members()
 	shares, err := shamir.Split(flat, coefficients, t, holders)
 	if err != nil {
 		for _, s := range d.seeds {

@@ -13,6 +13,7 @@ type Phase uint8
 // The phases of §7.
 const (
 	PhaseAdvertise Phase = iota
+	PhaseReveal          // version 2 only (V6)
 	PhaseShare
 	PhaseMask
 	PhaseAgree
@@ -22,7 +23,7 @@ const (
 	PhaseAborted
 )
 
-var phaseNames = [...]string{"advertise", "share", "mask", "agree", "unmask", "publish", "closed", "aborted"}
+var phaseNames = [...]string{"advertise", "reveal", "share", "mask", "agree", "unmask", "publish", "closed", "aborted"}
 
 // String returns the phase's name.
 func (p Phase) String() string {
@@ -77,11 +78,11 @@ type Server struct {
 	left     Set                        // in this batch no longer: dispute or false complaint
 	blames   []Blame
 	disputes []Dispute
-	items    map[uint8][]unmaskItem // holder → verified shares
+	items    map[uint8]map[secretID]unmaskItem // holder → verified shares
 	opened   []opening
 
-	adverted, survived, published []Frame // packets already made
-	delivered                     map[uint8][]Frame
+	adverted, revealed, survived, published []Frame // packets already made
+	delivered                               map[uint8][]Frame
 
 	over     bool // the batch, not only its present sum, has ended
 	reason   uint8
@@ -120,7 +121,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	return &Server{
 		cfg: cfg, t: Threshold(cfg.Cohort.Len()), transcriptView: v, opening: []Frame{spec, sum}, announce: sum,
 		accepted: map[Type]map[uint8][]Frame{}, rows: map[uint8]map[uint8]row{},
-		uploads: map[uint8]*received{}, items: map[uint8][]unmaskItem{},
+		uploads: map[uint8]*received{}, items: map[uint8]map[secretID]unmaskItem{},
 	}, nil
 }
 
@@ -205,6 +206,8 @@ func (s *Server) Answered() (a Set) {
 	switch s.phase {
 	case PhaseAdvertise:
 		return s.senders(TypeAdvert)
+	case PhaseReveal:
+		return s.senders(TypeReveal)
 	case PhaseShare:
 		return s.senders(TypeShare)
 	case PhaseMask:
@@ -223,7 +226,7 @@ func (s *Server) Expected() (e Set) {
 	switch s.phase {
 	case PhaseAdvertise:
 		return s.cfg.Cohort
-	case PhaseShare:
+	case PhaseReveal, PhaseShare:
 		return s.u1
 	case PhaseMask:
 		return s.eligible.Minus(s.left)

@@ -43,5 +43,8 @@ func (s *Server) CloseAdvertise() ([]Frame, error) {
 		return nil, err
 	}
 	s.adverted, s.phase = frames, PhaseShare
+	if s.graph == nil {
+		s.phase = PhaseReveal
+	}
 	return frames, nil
 }

@@ -3,7 +3,6 @@ package secagg
 import (
 	"crypto/ed25519"
 	"fmt"
-	"slices"
 )
 
 // acceptComplaint judges a complaint: its evidence names the dealer, which ends
@@ -54,7 +53,7 @@ func (s *Server) mayAccuse(from, dealer uint8) error {
 // bundleEvidence is kind 1: spec, adverts, the dealer's share, row and bundle,
 // the complaint (S68).
 func (s *Server) bundleEvidence(dealer, j uint8, complaint Frame) []byte {
-	frames := append([]Frame{s.opening[0]}, s.adverted...)
+	frames := append([]Frame{s.opening[0]}, s.setup()...)
 	frames = append(frames, s.accepted[TypeShare][dealer][0], s.rowFrame(dealer, j), s.bundleFrame(dealer, j), complaint)
 	return evidence(BlameBundle, frames...)
 }
@@ -62,7 +61,7 @@ func (s *Server) bundleEvidence(dealer, j uint8, complaint Frame) []byte {
 // shareBlame is kind 2: the whole record up to h3, the dealer's row for j, and
 // the unmask of j.
 func (s *Server) shareBlame(dealer, j uint8, unmask Frame) Blame {
-	frames := append([]Frame{s.opening[0], s.announce}, s.adverted...)
+	frames := append([]Frame{s.opening[0], s.announce}, s.setup()...)
 	frames = append(append(frames, s.firsts(TypeShare, s.u2)...), s.firsts(TypeMask, s.u3)...)
 	frames = append(frames, s.rowFrame(dealer, j), unmask)
 	return Blame{Kind: BlameShare, Member: j, Evidence: evidence(BlameShare, frames...)}
@@ -74,7 +73,7 @@ func (s *Server) shareBlame(dealer, j uint8, unmask Frame) Blame {
 // signed: whole unmask messages would not fit a frame in a large cohort.
 func (s *Server) dealingBlame(id secretID, holders []uint8) Blame {
 	d := id.dealer()
-	frames := append([]Frame{s.opening[0]}, s.adverted...)
+	frames := append([]Frame{s.opening[0]}, s.setup()...)
 	frames = append(frames, s.accepted[TypeShare][d][0])
 	for _, j := range SetOf(holders...).With(id.other()).Members() {
 		frames = append(frames, s.rowFrame(d, j))
@@ -84,8 +83,7 @@ func (s *Server) dealingBlame(id secretID, holders []uint8) Blame {
 		frames = append(frames, Frame{Type: TypeLeaves, Sender: d, Body: leaves{hashes: append([][32]byte{leaf}, path...)}.body()})
 	}
 	for _, j := range holders {
-		n := slices.IndexFunc(s.items[j], func(it unmaskItem) bool { return it.secret == id })
-		m := unmask{k: s.sum.K, h3: s.h3, items: s.items[j][n : n+1]}
+		m := unmask{k: s.sum.K, h3: s.h3, items: []unmaskItem{s.items[j][id]}}
 		frames = append(frames, Frame{Type: TypeUnmask, Sender: j, Body: m.body(), Signature: make([]byte, ed25519.SignatureSize)})
 	}
 	return Blame{Kind: BlameDealing, Member: d, Evidence: evidence(BlameDealing, frames...)}

@@ -121,7 +121,7 @@ func (s *Server) whole() (set Set) {
 }
 
 // CloseMask fixes U3, those whose upload is whole, and returns the packet for
-// them. Fewer than t abort the sum: ErrTooFew. With Require it is exactly
+// them. Fewer than t, or too few in a neighbourhood (V16), abort the sum: ErrTooFew. With Require it is exactly
 // that set, or ErrSurvivors while one of them is missing, and the phase stays
 // open (S35). Called again it returns the same frames.
 func (s *Server) CloseMask() ([]Frame, error) {
@@ -141,6 +141,10 @@ func (s *Server) CloseMask() ([]Frame, error) {
 	if u3.Len() < s.t {
 		s.failSum(ReasonTooFew, [32]byte{})
 		return nil, fmt.Errorf("%w: %d uploads are whole, %d needed", ErrTooFew, u3.Len(), s.t)
+	}
+	if err := s.graph.checkFed(s.eligible, u3); err != nil {
+		s.failSum(ReasonTooFew, [32]byte{})
+		return nil, err
 	}
 	m := survivors{k: s.sum.K, set: u3}
 	var proofs []Frame

@@ -11,6 +11,12 @@ func (s *Server) CanContinue() bool {
 	return ended && !s.over && s.sum.K < s.spec.Sums && s.Eligible().Len() >= s.t && len(s.blames)+len(s.disputes) == 0
 }
 
+// Fed reports whether enough of every eligible member's neighbourhood is among
+// those left for a sum to be opened (V16); in version 1 that is whether t are.
+func (s *Server) Fed(left Set) bool {
+	return s.graph != nil && s.graph.checkFed(s.Eligible(), left) == nil
+}
+
 // Next announces the next sum of the batch after one that was closed or aborted:
 // it signs sum k+1 and returns the packet for Eligible. Run, round, k, members
 // and prev of the sum may be zero and are filled in (S38). require and evidence
@@ -73,7 +79,7 @@ func (s *Server) follow(sum Sum, f Frame) {
 	for _, t := range []Type{TypeMask, TypeAgree, TypeUnmask} {
 		delete(s.accepted, t)
 	}
-	s.uploads, s.items = map[uint8]*received{}, map[uint8][]unmaskItem{}
+	s.uploads, s.items = map[uint8]*received{}, map[uint8]map[secretID]unmaskItem{}
 	s.opened, s.survived, s.published = nil, nil, nil
 	s.reason, s.evidence = 0, [32]byte{}
 	s.phase = PhaseMask
@@ -86,8 +92,9 @@ func (s *Server) forgetBundles() {
 	}
 	s.delivered = nil
 	for d, p := range s.accepted[TypeShare] {
-		keep := append([]Frame(nil), p[:1+s.u1.Len()]...)
-		s.accepted[TypeShare][d] = append(keep, p[2*s.u1.Len():]...)
+		n := s.holders(d).Len()
+		keep := append([]Frame(nil), p[:1+n]...)
+		s.accepted[TypeShare][d] = append(keep, p[2*n:]...)
 	}
 }
 

@@ -3,7 +3,7 @@ package secagg
 import "fmt"
 
 // Receive takes one packet of a member, as authenticated by its connection:
-// advert; share with rows and bundles; mask with chunk hashes; agree; unmask;
+// advert; reveal; share with rows and bundles; mask with chunk hashes; agree; unmask;
 // complaint or dispute. The packet counts if the error is nil. An exact
 // duplicate of an accepted packet is accepted again without effect; a different
 // one is ErrEquivocation and the first keeps counting (S30). A packet for a
@@ -72,6 +72,8 @@ func (s *Server) accept(t Type, from uint8, frames []Frame) error {
 	switch {
 	case t == TypeAdvert && s.phase == PhaseAdvertise:
 		return s.acceptAdvert(from, frames)
+	case t == TypeReveal && s.phase == PhaseReveal:
+		return s.acceptReveal(from, frames)
 	case t == TypeShare && s.phase == PhaseShare:
 		return s.acceptShare(from, frames)
 	case t == TypeMask && s.phase == PhaseMask:

@@ -41,7 +41,7 @@ func (s *Server) acceptUnmask(from uint8, frames []Frame) error {
 	if !s.u3.Has(from) || m.k != s.sum.K || m.h3 != s.h3 {
 		return fmt.Errorf("%w: unmask of %d is for other survivors", ErrTranscript, from)
 	}
-	ids := opened(s.eligible, s.u3)
+	ids := s.toOpenBy(from)
 	if len(ids) != len(m.items) {
 		return fmt.Errorf("%w: unmask of %d has %d shares, %d needed", ErrTranscript, from, len(m.items), len(ids))
 	}
@@ -57,13 +57,25 @@ func (s *Server) acceptUnmask(from uint8, frames []Frame) error {
 			return fmt.Errorf("%w: share that %d gave of %d's seed", ErrBlamed, from, dealer)
 		}
 	}
-	s.items[from] = m.items
+	s.items[from] = map[secretID]unmaskItem{}
+	for _, it := range m.items {
+		s.items[from][it.secret] = it
+	}
 	return nil
 }
 
-// Openable reports whether every seed of S31 has t verified shares.
+// Openable reports whether every seed of S31 has verified shares enough: t, in
+// version 2 as many as its dealer's neighbourhood wants (V11).
 func (s *Server) Openable() bool {
-	return s.phase == PhaseUnmask && len(s.items) >= s.t || s.phase == PhasePublish || s.phase == PhaseClosed
+	if s.phase != PhaseUnmask {
+		return s.phase == PhasePublish || s.phase == PhaseClosed
+	}
+	answered := s.senders(TypeUnmask)
+	var dealers Set
+	for _, id := range s.toOpen() {
+		dealers = dealers.With(id.dealer())
+	}
+	return s.graph.checkFed(dealers, answered) == nil
 }
 
 // Open puts the seeds together, compares each with its commitment and returns
@@ -83,30 +95,23 @@ func (s *Server) Open() ([]Stream, error) {
 	return undo(s.opened, s.u3, s.g), nil
 }
 
-// combine takes the shares of the t lowest holders, all seeds in one pass.
+// combine puts every seed together from the shares of its lowest holders and
+// compares it with its commitment.
 func (s *Server) combine() error {
-	var holders []uint8
-	var shares [][]byte
-	for _, j := range s.senders(TypeUnmask).Members()[:s.t] {
-		var all []byte
-		for _, it := range s.items[j] {
-			all = append(all, it.share[:]...)
-		}
-		holders, shares = append(holders, j), append(shares, all)
-	}
-	seeds, err := shamir.Combine(shares, holders)
+	ids := s.toOpen()
+	seeds, err := s.combineShares(ids)
 	if err != nil {
-		return fmt.Errorf("combine shares: %w", err)
+		return err
 	}
 	var list []opening
-	for i, id := range opened(s.eligible, s.u3) {
-		o := opening{secret: id, seed: [32]byte(seeds[32*i:])}
+	for _, id := range ids {
+		o := opening{secret: id, seed: seeds[id]}
 		if id.kind == kindPair {
 			o.row = s.rows[id.dealer()][id.other()]
 		}
 		_, o.path = s.commitment(id)
 		if s.checkOpening(o) != nil {
-			b := s.dealingBlame(id, holders)
+			b := s.dealingBlame(id, s.lowest(id.dealer()).Members())
 			s.blame(b)
 			s.fail(ReasonDealing, b.Digest())
 			return fmt.Errorf("%w: shares dealt by %d do not give the committed seed", ErrBlamed, id.dealer())
@@ -115,6 +120,47 @@ func (s *Server) combine() error {
 	}
 	s.opened = list
 	return nil
+}
+
+// lowest returns the lowest holders of a dealer's seeds who have answered, as
+// many as give a seed.
+func (s *Server) lowest(dealer uint8) Set {
+	answered := s.holders(dealer).Intersect(s.senders(TypeUnmask))
+	return SetOf(answered.Members()[:s.graph.threshold(dealer)]...)
+}
+
+// combineShares interpolates the seeds, those with the same holders in one pass;
+// in a complete graph that is all of them.
+func (s *Server) combineShares(ids []secretID) (map[secretID][32]byte, error) {
+	groups := map[Set][]secretID{}
+	chosen := map[uint8]Set{}
+	for _, id := range ids {
+		d := id.dealer()
+		if _, ok := chosen[d]; !ok {
+			chosen[d] = s.lowest(d)
+		}
+		groups[chosen[d]] = append(groups[chosen[d]], id)
+	}
+	seeds := map[secretID][32]byte{}
+	for holders, ids := range groups {
+		var shares [][]byte
+		for _, j := range holders.Members() {
+			all := make([]byte, 0, 32*len(ids))
+			for _, id := range ids {
+				share := s.items[j][id].share
+				all = append(all, share[:]...)
+			}
+			shares = append(shares, all)
+		}
+		raw, err := shamir.Combine(shares, holders.Members())
+		if err != nil {
+			return nil, fmt.Errorf("combine shares: %w", err)
+		}
+		for n, id := range ids {
+			seeds[id] = [32]byte(raw[32*n:])
+		}
+	}
+	return seeds, nil
 }
 
 // Result signs and returns result and openings, for every member: the number of
@@ -149,6 +195,6 @@ func (s *Server) Published() []Frame {
 		return nil
 	}
 	all := []Frame{s.opening[0], s.announce}
-	all = append(append(all, s.adverted...), s.firsts(TypeShare, s.u2)...)
+	all = append(append(all, s.setup()...), s.firsts(TypeShare, s.u2)...)
 	return append(append(append(all, s.survived...), certificate...), s.published...)
 }

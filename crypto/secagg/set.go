@@ -82,6 +82,14 @@ func (s Set) Union(t Set) Set {
 	return s
 }
 
+// Intersect returns the members of both s and t.
+func (s Set) Intersect(t Set) Set {
+	for i := range s {
+		s[i] &= t[i]
+	}
+	return s
+}
+
 // String lists the members, as in {1 2 5}.
 func (s Set) String() string {
 	return "{" + strings.Trim(fmt.Sprint(s.ints()), "[]") + "}"

@@ -106,7 +106,7 @@ func ReleaseFor(c *Client, frames []Frame, t int) (ClientOutput, error) {
 		return c.fail(ClientOutput{}, fmt.Errorf("%w: %d signatures", ErrCertificate, len(m.signs)))
 	}
 	items := unmask{k: c.sum.K, h3: c.h3}
-	for _, id := range opened(c.eligible, c.u3) {
+	for _, id := range c.toOpen() {
 		d := id.dealer()
 		ids := dealt(d, c.u1)
 		n := int(c.sum.K-1)*len(ids) + slices.Index(ids, id)

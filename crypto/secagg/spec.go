@@ -78,8 +78,23 @@ func ParseSpec(b []byte) (Spec, error) {
 	return s, r.end(TypeSpec)
 }
 
-// Digest returns d_spec (§5).
-func (s Spec) Digest() [32]byte { return hash("spec", s.body()) }
+// Version returns which protocol the batch runs: 2 with a cohort of more than
+// MaxComplete, else 1 (V1).
+func (s Spec) Version() int {
+	if sparse(int(s.N)) {
+		return 2
+	}
+	return 1
+}
+
+// Digest returns d_spec (§5). Its tag has the version, and everything of a batch
+// is hashed or signed together with it (V2).
+func (s Spec) Digest() [32]byte {
+	if s.Version() == 2 {
+		return hashTag(prefix2+"spec", s.body())
+	}
+	return hash("spec", s.body())
+}
 
 // Sum says what one sum of a batch adds up (§5, `sum`).
 type Sum struct {
@@ -165,7 +180,7 @@ func (s Sum) Validate(n int) error {
 		return fmt.Errorf("%w: kind 0", ErrPolicy)
 	case s.Params > 0 && !(s.ClipL2 > 0 && s.ClipInf > 0), s.ClipL2 < 0, s.ClipInf < 0:
 		return fmt.Errorf("%w: clips %v and %v", ErrPolicy, s.ClipL2, s.ClipInf)
-	case s.WeightCap == 0, s.WeightBits > 32: // n·2^32 < 2^63 for n ≤ 64
+	case s.WeightCap == 0, s.WeightBits > 32: // n·2^32 < 2^63 for n ≤ 255
 		return fmt.Errorf("%w: weights to %d with %d bits", ErrPolicy, s.WeightCap, s.WeightBits)
 	case s.MinRows == 0:
 		return fmt.Errorf("%w: members without rows would count", ErrPolicy)

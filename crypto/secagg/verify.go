@@ -16,8 +16,8 @@ type VerifyConfig struct {
 }
 
 // VerifyRound verifies a published round from its frames alone: spec, its sum (in
-// a batch any of them), adverts, shares, survivors, masks, certificate, result, openings, in this
-// order; rows after the shares are allowed and not needed. It checks what a
+// a batch any of them), adverts, in version 2 reveals, shares, survivors, masks, certificate, result,
+// openings, in this order; rows after the shares are allowed and not needed. It checks what a
 // member present would have checked in public messages. Fetching the sum,
 // recomputing the model and the spot check remain (S62). Errors are those of
 // the client's checks.
@@ -48,7 +48,7 @@ func VerifyRound(cfg VerifyConfig, frames []Frame) (Closed, error) {
 // round reads a published round from its adverts to its openings.
 func (p *proof) round(minSurvivors int) (*Closed, error) {
 	v := &p.v
-	if err := v.readAdverts(p.r, p.all(TypeAdvert)); err != nil {
+	if err := p.readSetup(); err != nil {
 		return nil, err
 	}
 	if err := v.readShares(p.r, p.all(TypeShare)); err != nil {
@@ -124,9 +124,5 @@ func (p *proof) survivors(minSurvivors int) error {
 	if _, _, _, err := p.v.readSurvivors(p.r, packet); err != nil {
 		return err
 	}
-	need := max(Threshold(p.v.spec.Cohort.Len()), minSurvivors, MinCohort)
-	if p.v.u3.Len() < need {
-		return fmt.Errorf("%w: %d survivors, %d needed", ErrTooFew, p.v.u3.Len(), need)
-	}
-	return nil
+	return p.v.checkSurvivors(max(minSurvivors, MinCohort))
 }

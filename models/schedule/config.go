@@ -81,8 +81,11 @@ func (c Config) Validate() error {
 	if err := c.Algorithm.Validate(c.Architecture); err != nil {
 		return err
 	}
-	if c.Members < 3 || c.Members > 64 { // S6
-		return fmt.Errorf("schedule: %d members, want 3 to 64", c.Members)
+	if c.Members < 3 || c.Members > 255 { // S6
+		return fmt.Errorf("schedule: %d members, want 3 to 255", c.Members)
+	}
+	if c.Algorithm.Bits == 15 && c.Members > 64 { // V3
+		return fmt.Errorf("schedule: algorithm.bits 15 with %d members, it carries 64", c.Members)
 	}
 	return metrics.TallySchema{Bins: c.Bins}.Validate()
 }

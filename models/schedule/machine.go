@@ -119,7 +119,7 @@ func (m *Machine) Next() (Step, bool) {
 		schema := m.TallySchema()
 		step.Query = schema.Digest()
 		step.Encoding.Layout.Ints = schema.Words()
-		step.Encoding.IntMax = metrics.IntMax
+		step.Encoding.IntMax = min(metrics.IntMax, m.intLimit())
 		step.MinRows = 1
 	}
 	return step, true

@@ -245,6 +245,7 @@ func TestQueryBindsSettings(t *testing.T) {
 	}
 }
 
+// V3: among other things, 15 bits a parameter end at 64 members.
 func TestConfigDigestAndDefaults(t *testing.T) {
 	cfg := config(t, arch.MLP, "")
 	require.Equal(t, cfg.Digest(), cfg.WithDefaults().Digest())
@@ -253,8 +254,9 @@ func TestConfigDigestAndDefaults(t *testing.T) {
 	require.NotEqual(t, cfg.Digest(), other.Digest())
 	require.Equal(t, "statistics train grow evaluate kind 9", fmt.Sprint(Statistics, " ", Train, " ", Grow, " ", Evaluate, " ", Kind(9)))
 	for name, change := range map[string]func(*Config){
-		"no schema": func(c *Config) { c.Schema = nil }, "members": func(c *Config) { c.Members = 2 }, "65 members": func(c *Config) { c.Members = 65 },
-		"kind": func(c *Config) { c.Architecture.Kind = "x" }, "name": func(c *Config) { c.Algorithm.Name = "x" }, "bins": func(c *Config) { c.Bins = 33 },
+		"no schema": func(c *Config) { c.Schema = nil }, "members": func(c *Config) { c.Members = 2 }, "256 members": func(c *Config) { c.Members = 256 },
+		"15 with 65 members": func(c *Config) { c.Members, c.Algorithm.Bits = 65, 15 },
+		"kind":               func(c *Config) { c.Architecture.Kind = "x" }, "name": func(c *Config) { c.Algorithm.Name = "x" }, "bins": func(c *Config) { c.Bins = 33 },
 	} {
 		bad := cfg
 		change(&bad)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/node/chain"
 )
 
@@ -94,6 +95,22 @@ func TestLastRoundIsDurable(t *testing.T) {
 	require.Equal(t, uint32(5), l.LastRound(run))
 	require.ErrorIs(t, l.Round(100, run, 4), ErrStale)
 	require.ErrorIs(t, l.Round(100, Run{3}, 0), ErrStale, "rounds begin at 1")
+}
+
+// TestDrawsAreLimited: V12. They count per plan, over all runs, and are durable.
+func TestDrawsAreLimited(t *testing.T) {
+	l, path := newLedger(t)
+	require.NoError(t, l.Draw(100, plan, run, 1))
+	require.NoError(t, l.Draw(100, plan, Run{2}, 1))
+	require.NoError(t, l.Draw(100, chain.Digest{9}, run, 2))
+	require.NoError(t, l.Close())
+	l = open(t, path)
+	require.Equal(t, 2, l.Draws(plan))
+	require.Equal(t, 1, l.Draws(chain.Digest{9}))
+	require.Zero(t, l.Draws(chain.Digest{8}))
+	l.draws[plan] = secagg.MaxDraws
+	require.ErrorIs(t, l.Draw(100, plan, run, 3), ErrSpent)
+	require.Equal(t, secagg.MaxDraws, l.Draws(plan))
 }
 
 // TestLockHoldsSurvivors: S33.

@@ -7,6 +7,7 @@ const (
 	entryRound = "round"
 	entrySum   = "sum"
 	entryLock  = "lock"
+	entryDraw  = "draw" // version 2 only
 )
 
 // Sum is one sum this node is about to put its vector into.
@@ -39,6 +40,13 @@ func (l Lock) Follows(old Lock) bool {
 type roundFact struct {
 	Run   Run    `json:"run"`
 	Round uint32 `json:"round"`
+}
+
+// drawFact says that this node takes part in one more draw of a graph under a plan.
+type drawFact struct {
+	Plan  chain.Digest `json:"plan"`
+	Run   Run          `json:"run"`
+	Round uint32       `json:"round"`
 }
 
 func parse[T any](e chain.Entry) (T, error) {

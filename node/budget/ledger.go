@@ -68,7 +68,7 @@ func (l *Ledger) Reserve(now int64, s Sum, limits Limits) error {
 }
 
 // Lock records with which survivors a place of a plan is released, before
-// `unmask` leaves (S33). Repeated with the same survivors it is recorded anew
+// `unmask` leaves (S33), in version 2 before `agree` does (V13). Repeated with the same survivors it is recorded anew
 // with its round. A smaller set is accepted only where everyone left out is
 // Excused. Any other set is ErrReleased.
 func (l *Ledger) Lock(now int64, lock Lock) error {
@@ -86,6 +86,22 @@ func (l *Ledger) Locked(name chain.Digest) (Lock, bool) {
 	defer l.mu.Unlock()
 	lock, ok := l.locks[name]
 	return lock, ok
+}
+
+// Draw records that this node takes part in the draw of a graph under a plan,
+// before its `reveal` leaves (V12). Beyond secagg.MaxDraws of them it is
+// ErrSpent.
+func (l *Ledger) Draw(now int64, plan chain.Digest, run Run, round uint32) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.enter(now, entryDraw, drawFact{plan, run, round})
+}
+
+// Draws returns how many draws are on record for a plan, over all its runs.
+func (l *Ledger) Draws(plan chain.Digest) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.draws[plan]
 }
 
 // LastRound is the last round entered in run, 0 for none.

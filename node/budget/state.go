@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/node/chain"
 )
 
@@ -13,6 +14,7 @@ type state struct {
 	rounds map[Run]uint32
 	masked map[roundFact]bool
 	locks  map[chain.Digest]Lock
+	draws  map[chain.Digest]int // by plan
 	plans  map[chain.Digest]*account
 }
 
@@ -28,6 +30,7 @@ func newState() state {
 		rounds: map[Run]uint32{},
 		masked: map[roundFact]bool{},
 		locks:  map[chain.Digest]Lock{},
+		draws:  map[chain.Digest]int{},
 		plans:  map[chain.Digest]*account{},
 	}
 }
@@ -64,6 +67,10 @@ func (s *state) check(fact any) error {
 		if old, ok := s.locks[f.Name]; ok && !f.Follows(old) {
 			return fmt.Errorf("%w in round %d", ErrReleased, old.Round)
 		}
+	case drawFact:
+		if n := s.draws[f.Plan]; n >= secagg.MaxDraws {
+			return fmt.Errorf("%w: %d graphs drawn", ErrSpent, n)
+		}
 	}
 	return nil
 }
@@ -82,6 +89,8 @@ func (s *state) apply(now int64, fact any) {
 		}
 	case Lock:
 		s.locks[f.Name] = f
+	case drawFact:
+		s.draws[f.Plan]++
 	}
 }
 
@@ -115,6 +124,8 @@ func factOf(e chain.Entry) (any, error) {
 		return parse[Sum](e)
 	case entryLock:
 		return parse[Lock](e)
+	case entryDraw:
+		return parse[drawFact](e)
 	}
 	return nil, fmt.Errorf("has the unknown kind %q", e.Kind)
 }

@@ -30,6 +30,7 @@ type Config struct {
 	Expect secagg.Sum
 	Number uint32 // of that step among the plan's steps of its kind, from 1 (S33)
 	Rows   uint32 // own rows that take part in the step
+	Drawn  int    // graphs drawn under the plan so far (V12)
 	Follow bool   // S62
 
 	// Lock returns the survivors that this node released for a place τ of the plan before, in any run (S33).
@@ -86,6 +87,6 @@ func (c Config) client() (secagg.ClientConfig, error) {
 		Self: c.Self, Federation: c.Roster.ID, RosterDigest: c.Roster.Digest(), Plan: c.Plan.Digest(),
 		Roster: c.Roster.SecAgg(), Cohort: cohort, Run: c.Run, LastRound: c.LastRound,
 		MinCohort: c.Policy.MinCohort, MinSurvivors: max(c.Policy.MinSurvivors, c.Plan.Cohort.Minimum),
-		Expect: c.Expect, Number: c.Number, Rows: c.Rows, MaxSums: uint16(c.Plan.Batch), Follow: c.Follow, Lock: c.Lock, Sign: c.Sign, Seal: c.Seal, Rho: c.Rho,
+		Expect: c.Expect, Number: c.Number, Rows: c.Rows, MaxSums: uint16(c.Plan.Batch), Drawn: c.Drawn, Follow: c.Follow, Lock: c.Lock, Sign: c.Sign, Seal: c.Seal, Rho: c.Rho,
 	}, nil
 }

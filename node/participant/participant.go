@@ -15,6 +15,7 @@ type Phase uint8
 const (
 	Idle      Phase = iota // no spec yet
 	Advertise              // advert made, waits for the adverts of U1
+	Reveal                 // reveal made, waits for those of U1; only with more than 64 members
 	Share                  // share packet made, waits for the shares of U2
 	Train                  // knows U2, computes the vector
 	Mask                   // masked vector made, uploads it, waits for the survivors
@@ -25,7 +26,7 @@ const (
 	Left                   // out of the batch
 )
 
-var phaseNames = [...]string{"idle", "advertise", "share", "train", "mask", "agree", "unmask", "wait", "closed", "left"}
+var phaseNames = [...]string{"idle", "advertise", "reveal", "share", "train", "mask", "agree", "unmask", "wait", "closed", "left"}
 
 // String returns the phase's name in the glossary's words.
 func (p Phase) String() string { return phaseNames[p] }
@@ -205,7 +206,7 @@ func (p *Participant) Tick() error {
 // limit returns the ticks that the present phase may last.
 func (p *Participant) limit() (ticks uint32, timed bool) {
 	switch p.phase {
-	case Advertise:
+	case Advertise, Reveal:
 		return p.limits[0] + grace, true
 	case Share:
 		return p.limits[1] + grace, true
@@ -277,6 +278,8 @@ func after(now Phase, out secagg.ClientOutput) Phase {
 		switch out.Send[0].Type {
 		case secagg.TypeAdvert:
 			next = Advertise
+		case secagg.TypeReveal:
+			next = Reveal
 		case secagg.TypeShare:
 			next = Share
 		case secagg.TypeMask:

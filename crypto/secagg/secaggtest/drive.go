@@ -1,6 +1,8 @@
 package secaggtest
 
 import (
+	"errors"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/koinon-eu/koinon/crypto/prg"
@@ -59,8 +61,12 @@ func (b *Batch) answer(from uint8, out secagg.ClientOutput, err error) {
 }
 
 func (b *Batch) send(from uint8, p []secagg.Frame) bool {
-	b.Sent[from] = append(b.Sent[from], p)
-	if b.ToCoord != nil {
+	if p[0].Type == secagg.TypeReveal {
+		b.Reveals[from] = p
+	} else {
+		b.Sent[from] = append(b.Sent[from], p)
+	}
+	if b.ToCoord != nil && (p[0].Type != secagg.TypeReveal || b.hookReveals) {
 		if p = b.ToCoord(from, p); p == nil {
 			return false
 		}
@@ -80,11 +86,43 @@ func (b *Batch) Advertise(who secagg.Set) {
 	}
 }
 
-// Share closes Advertise and takes the shares of who among U1.
-func (b *Batch) Share(who secagg.Set) error {
+// Reveal closes Advertise and, in version 2, takes the reveals of who among U1.
+func (b *Batch) Reveal(who secagg.Set) error {
+	b.T.Helper()
+	b.hookReveals = true
+	defer func() { b.hookReveals = false }()
+	return b.reveal(who)
+}
+
+func (b *Batch) reveal(who secagg.Set) error {
 	b.T.Helper()
 	p, err := b.Server.CloseAdvertise()
+	if err != nil || b.Server.Phase() != secagg.PhaseReveal {
+		return err
+	}
+	for _, i := range who.Intersect(b.Server.Advertised()).Members() {
+		b.Deliver(i, p)
+	}
+	return nil
+}
+
+// Share closes Advertise and takes the shares of who among U1. In version 2 all
+// of U1 reveal before, past ToCoord, unless Reveal was called.
+func (b *Batch) Share(who secagg.Set) error {
+	b.T.Helper()
+	if b.Server.Phase() == secagg.PhaseAdvertise {
+		if err := b.reveal(b.Cohort()); err != nil {
+			return err
+		}
+	}
+	p, err := b.Server.CloseAdvertise()
 	if err != nil {
+		return err
+	}
+	switch revealed, err := b.Server.CloseReveal(); {
+	case err == nil:
+		p = revealed
+	case !errors.Is(err, secagg.ErrStale): // version 1 has no such phase
 		return err
 	}
 	for _, i := range who.Members() {
@@ -136,6 +174,7 @@ func (b *Batch) runLead() {
 	toNode, toCoord := b.ToNode, b.ToCoord
 	b.ToNode, b.ToCoord = nil, nil
 	all := b.Server.Shared()
+	facts := len(b.Facts[all.Members()[0]])
 	require.NoError(b.T, b.shares(all))
 	require.NoError(b.T, b.Agree(all))
 	require.NoError(b.T, b.Unmask(all))
@@ -143,7 +182,7 @@ func (b *Batch) runLead() {
 	require.Empty(b.T, b.Errors)
 	for _, i := range all.Members() {
 		b.Sent[i] = b.Sent[i][:2]
-		b.Facts[i] = b.Facts[i][:1]
+		b.Facts[i] = b.Facts[i][:facts]
 		delete(b.Closed, i)
 	}
 	b.Result, b.Streams, b.lead = nil, nil, false
@@ -264,6 +303,9 @@ func (b *Batch) Run(drop map[uint8]secagg.Phase) error {
 		return s
 	}
 	b.Advertise(present(secagg.PhaseAdvertise))
+	if err := b.Reveal(present(secagg.PhaseReveal)); err != nil {
+		return err
+	}
 	if err := b.Share(present(secagg.PhaseShare)); err != nil {
 		return err
 	}

@@ -56,13 +56,15 @@ type Batch struct {
 	Refused map[uint8]error                                   // why the server refused a member's last packet
 	Closed  map[uint8]*secagg.Closed                          // results verified by each client, of the last sum
 	Ended   map[uint8]*secagg.AbortError                      // last abort of one sum
-	Sent    map[uint8][][]secagg.Frame                        // every packet of each client
+	Sent    map[uint8][][]secagg.Frame                        // every packet of each client but its reveal
+	Reveals map[uint8][]secagg.Frame                          // the reveal of each client, in version 2
 	Streams []secagg.Stream                                   // after Publish
 	Result  []uint64                                          // the sum, after Publish
 	ToNode  func(to uint8, p []secagg.Frame) []secagg.Frame   // alters the coordinator's packets; nil result: lost
 	ToCoord func(from uint8, p []secagg.Frame) []secagg.Frame // alters the members' packets; nil result: lost
 	Packet  []secagg.Frame                                    // the last sum announced by Next
 
+	hookReveals  bool // ToCoord gets to see reveals
 	lead         bool // the first sum is still to be run
 	leadRequire  *secagg.Set
 	leadEvidence [][]byte
@@ -150,7 +152,7 @@ func New(t testing.TB, o Options) *Batch {
 		T: t, Opt: o, Clients: map[uint8]*secagg.Client{}, Configs: map[uint8]secagg.ClientConfig{},
 		Vectors: map[uint8][]uint64{}, Uploads: map[uint8]*secagg.Upload{}, Facts: map[uint8][]secagg.Fact{},
 		Errors: map[uint8]error{}, Refused: map[uint8]error{}, Closed: map[uint8]*secagg.Closed{},
-		Sent: map[uint8][][]secagg.Frame{}, Ended: map[uint8]*secagg.AbortError{},
+		Sent: map[uint8][][]secagg.Frame{}, Reveals: map[uint8][]secagg.Frame{}, Ended: map[uint8]*secagg.AbortError{},
 	}
 	if o.Vector == nil {
 		b.Opt.Vector = func(i uint8, l ring.Layout) []uint64 { return Vector(i, o.Seed+byte(b.Server.Sum().K)-1, l) }

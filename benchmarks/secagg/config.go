@@ -13,7 +13,7 @@ import (
 
 // Config says what is measured.
 type Config struct {
-	Nodes    int  // of the cohort, 3 to 64 (S6)
+	Nodes    int  // of the cohort, 3 to 255 (S6)
 	Params   int  // of each vector
 	Dropouts int  // nodes that leave in Mask before their upload is whole; at most N − t
 	Bits     int  // of an encoded parameter: 24 (two in a word) or 15 (three)
@@ -34,7 +34,7 @@ type Config struct {
 }
 
 // The fewest and most members of a cohort (S6).
-const minNodes, maxNodes = 3, 64
+const minNodes, maxNodes = secagg.MinCohort, secagg.MaxCohort
 
 // lanes are the parameters in one word, by their bits (S43).
 var lanes = map[int]int{24: 2, 15: 3}

@@ -11,7 +11,7 @@ import (
 )
 
 type secaggCommand struct {
-	Nodes     int    `default:"10" help:"Nodes of the cohort, 3 to 64."`
+	Nodes     int    `default:"10" help:"Nodes of the cohort, 3 to 255; above 64 protocol version 2 runs."`
 	Params    int    `default:"1000000" help:"Parameters of each vector."`
 	Dropouts  int    `default:"0" help:"Nodes that leave in Mask with one chunk of their upload missing."`
 	Bits      int    `default:"24" enum:"15,24" help:"Bits of an encoded parameter: 24 (two in a word) or 15 (three)."`

@@ -85,7 +85,7 @@ func TestValidate(t *testing.T) {
 	good := Config{Nodes: 10, Params: 1000, Dropouts: 3, Bits: 24, Rounds: 1}
 	require.NoError(t, good.Validate())
 	for name, change := range map[string]func(*Config){
-		"12 dropouts": func(c *Config) { c.Dropouts = 4 }, "nodes": func(c *Config) { c.Nodes = 2 }, "many": func(c *Config) { c.Nodes = 65 },
+		"12 dropouts": func(c *Config) { c.Dropouts = 4 }, "nodes": func(c *Config) { c.Nodes = 2 }, "many": func(c *Config) { c.Nodes = 256 }, "15 bits of many": func(c *Config) { c.Nodes, c.Bits = 65, 15 },
 		"bits": func(c *Config) { c.Bits = 16 }, "params": func(c *Config) { c.Params = 0 }, "huge": func(c *Config) { c.Params = 1 << 40 },
 		"rounds": func(c *Config) { c.Rounds = 0 }, "negative": func(c *Config) { c.Dropouts = -1 },
 	} {

@@ -73,9 +73,9 @@ func (r countingReader) Read(p []byte) (int, error) {
 }
 
 // S54, over the real stack: a connection that is cut at 90 % of the vector goes on there. What is sent again is what was
-// on the way.
+// on the way. Of three members every one is needed, so the round waits for it.
 func TestUploadResumesAt90Percent(t *testing.T) {
-	cfg := Config{Nodes: 4, Params: 2_000_000, Bits: 24, Rounds: 1, NoFsync: true, Dir: t.TempDir()}
+	cfg := Config{Nodes: 3, Params: 2_000_000, Bits: 24, Rounds: 1, NoFsync: true, Dir: t.TempDir()}
 	size := int64(8 * cfg.Layout().Words())
 	c := &cutter{limit: size * 9 / 10}
 	cfg.dial = func(member int, address string) string {
@@ -87,7 +87,7 @@ func TestUploadResumesAt90Percent(t *testing.T) {
 	r, err := Run(t.Context(), cfg) // which compares the sum
 	require.NoError(t, err)
 	require.True(t, c.cut.Load())
-	require.Equal(t, 4, r.Nodes-r.Dropouts)
+	require.Equal(t, 3, r.Nodes-r.Dropouts)
 	require.Less(t, c.after.Load(), size/10+window, "of %d bytes, after the cut", size)
 	require.Greater(t, c.after.Load(), size/10)
 }

@@ -32,7 +32,7 @@ func TestSecaggRefusals(t *testing.T) {
 		want, hints string
 	}{
 		"dropouts": {[]string{"--nodes", "10", "--dropouts", "4"}, "error: 4 dropouts of 10 nodes: the round cannot close with fewer than 7", "hint: at most 3"},
-		"nodes":    {[]string{"--nodes", "2"}, "error: 2 nodes", "hint: a cohort has 3 to 64 members"},
+		"nodes":    {[]string{"--nodes", "2"}, "error: 2 nodes", "hint: a cohort has 3 to 255 members"},
 		"bits":     {[]string{"--bits", "20"}, "bits", ""},
 		"params":   {[]string{"--params", "0"}, "error: 0 parameters", "hint: 1 to"},
 		"dir":      {[]string{"--dir", "/nowhere/at/all"}, "/nowhere/at/all", ""},

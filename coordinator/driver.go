@@ -111,8 +111,9 @@ func (c *Coordinator) Whole(ctx context.Context, member uint8, at rpc.Vector) er
 		return err
 	}
 	if err := c.cfg.Spool.Sync(r.key(member, at.Round)); err != nil {
-		// A round that ended meanwhile, for instance because an admin stopped the run, has deleted its vectors.
-		failed := round.SumFailed{Reason: "a masked vector could not be made durable"}
+		// A round that ended meanwhile, for instance because an admin stopped the run, has deleted its vectors; one whose
+		// survivors are fixed has deleted those of the others (S32).
+		failed := round.UploadFailed{Reason: "a masked vector could not be made durable"}
 		if _, over := r.ask(ctx, event{Event: failed, number: at.Round}); over != nil {
 			return over
 		}

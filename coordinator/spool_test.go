@@ -2,6 +2,7 @@ package coordinator_test
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -93,4 +94,45 @@ func TestVectorsAreDeleted(t *testing.T) {
 		require.NoError(t, err, "the sum stays")
 	}
 	require.Eventually(t, func() bool { return len(stored(last)) == 0 }, 10*time.Second, 5*time.Millisecond)
+}
+
+// slow is a spool that keeps one vector from becoming durable until it is deleted.
+type slow struct {
+	spool.Store
+	member  uint8
+	round   uint32
+	deleted chan struct{}
+	once    sync.Once
+}
+
+// Sync implements spool.Store.
+func (s *slow) Sync(k spool.Key) error {
+	if k.Member == s.member && k.Round == s.round {
+		<-s.deleted
+	}
+	return s.Store.Sync(k)
+}
+
+// Remove implements spool.Store.
+func (s *slow) Remove(k spool.Key) error {
+	err := s.Store.Remove(k)
+	if k.Member == s.member && k.Round == s.round {
+		s.once.Do(func() { close(s.deleted) })
+	}
+	return err
+}
+
+// S32: a vector that is whole a moment too late is none of the sum, and its member cannot end the round with it.
+func TestUploadDurableTooLate(t *testing.T) {
+	disk := &slow{member: 5, round: 2, deleted: make(chan struct{})}
+	w := newWorld(t, func(cfg *coordinator.Config) {
+		disk.Store = cfg.Spool
+		cfg.Spool = disk
+	})
+	p := plan(t, "mask: 200", "mask: 30")
+	w.federate(p)
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	require.Equal(t, "closed", r.Rounds[1].Outcome)
+	require.False(t, r.Rounds[1].Survivors.Has(5))
 }

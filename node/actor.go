@@ -113,7 +113,7 @@ func (a *actor) handle(ctx context.Context, v any) {
 			a.send(a.part.Again())
 		}
 	case catchUp:
-		if a.part == nil && !a.run.Done && a.run.Stopped == "" && !a.unproven {
+		if a.part == nil && !a.run.Done && a.run.Stopped == "" {
 			if err := a.catchUp(ctx); err != nil && ctx.Err() == nil {
 				a.log.Warn("could not catch up", "err", err)
 			}

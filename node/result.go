@@ -236,6 +236,7 @@ func (a *actor) behind(ctx context.Context, p link.Packet) error {
 	if sum.State == a.run.State {
 		return nil
 	}
+	a.unproven = false // a round opens: a reason to try again
 	if err := a.catchUp(ctx); err != nil {
 		return err
 	}
@@ -250,6 +251,9 @@ func (a *actor) catchUp(ctx context.Context) error {
 	rounds, err := a.n.link.Rounds(ctx, a.run.ID, a.run.Closed)
 	if err != nil {
 		return fmt.Errorf("catch up: %w", err)
+	}
+	if a.unproven && len(rounds) == 1 { // nothing has followed it yet
+		return nil
 	}
 	if len(rounds) > 0 {
 		a.log.Info("catching up", "rounds", len(rounds), "after", a.run.Closed)

@@ -111,8 +111,9 @@ func (c *Coordinator) Whole(ctx context.Context, member uint8, at rpc.Vector) er
 		return err
 	}
 	if err := c.cfg.Spool.Sync(r.key(member, at.Round)); err != nil {
-		// A round that ended meanwhile, for instance because an admin stopped the run, has deleted its vectors.
-		failed := round.SumFailed{Reason: "a masked vector could not be made durable"}
+		// A round that ended meanwhile, for instance because an admin stopped the run, has deleted its vectors; one whose
+		// survivors are fixed has deleted those of the others (S32).
+		failed := round.UploadFailed{Reason: "a masked vector could not be made durable"}
 		if _, over := r.ask(ctx, event{Event: failed, number: at.Round}); over != nil {
 			return over
 		}
@@ -224,6 +225,10 @@ func (c *Coordinator) Spot(_ context.Context, member uint8, id [16]byte, number,
 		if err := c.cfg.Spool.ReadAt(r.key(m, number), data, int64(index)*secagg.ChunkSize); err != nil {
 			return fmt.Errorf("round %d: %w", number, rpc.ErrGone)
 		}
+		if secagg.ChunkHash(index, data) != hashes[index] { // sent, it would look like a lie
+			c.cfg.Log.Error("masked vector changed on the disk", "run", runName(id), "round", number, "member", m, "chunk", index)
+			return fmt.Errorf("round %d: %w", number, rpc.ErrGone)
+		}
 		chunk := &pb.SpotChunk{Member: uint32(m), Data: data}
 		for _, p := range secagg.MerklePath(hashes, int(index)) {
 			chunk.Path = append(chunk.Path, p[:])
@@ -250,7 +255,23 @@ func (r *run) hashesOf(closed closedRound, member uint8) ([][32]byte, error) {
 		}
 		hashes = append(hashes, secagg.ChunkHash(q, data))
 	}
+	r.keepHashes(closed.number, member, hashes)
 	return hashes, nil
+}
+
+// keepHashes keeps what was computed again for the newest closed round, the one that nodes check.
+func (r *run) keepHashes(number uint32, member uint8, hashes [][32]byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := &r.closed[len(r.closed)-1]
+	if last.number != number {
+		return
+	}
+	kept := map[uint8][][32]byte{member: hashes} // others read the map that is there
+	for m, h := range last.hashes {
+		kept[m] = h
+	}
+	last.hashes = kept
 }
 
 // resume starts every run that was not over when the coordinator stopped.

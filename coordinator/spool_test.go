@@ -2,11 +2,14 @@ package coordinator_test
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator"
+	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
+	"github.com/koinon-eu/koinon/coordinator/rpc"
 	"github.com/koinon-eu/koinon/coordinator/spool"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/deploy/service"
@@ -93,4 +96,98 @@ func TestVectorsAreDeleted(t *testing.T) {
 		require.NoError(t, err, "the sum stays")
 	}
 	require.Eventually(t, func() bool { return len(stored(last)) == 0 }, 10*time.Second, 5*time.Millisecond)
+}
+
+// slow is a spool that keeps one vector from becoming durable until it is deleted.
+type slow struct {
+	spool.Store
+	member  uint8
+	round   uint32
+	deleted chan struct{}
+	once    sync.Once
+}
+
+// Sync implements spool.Store.
+func (s *slow) Sync(k spool.Key) error {
+	if k.Member == s.member && k.Round == s.round {
+		<-s.deleted
+	}
+	return s.Store.Sync(k)
+}
+
+// Remove implements spool.Store.
+func (s *slow) Remove(k spool.Key) error {
+	err := s.Store.Remove(k)
+	if k.Member == s.member && k.Round == s.round {
+		s.once.Do(func() { close(s.deleted) })
+	}
+	return err
+}
+
+// S32: a vector that is whole a moment too late is none of the sum, and its member cannot end the round with it.
+func TestUploadDurableTooLate(t *testing.T) {
+	disk := &slow{member: 5, round: 2, deleted: make(chan struct{})}
+	w := newWorld(t, func(cfg *coordinator.Config) {
+		disk.Store = cfg.Spool
+		cfg.Spool = disk
+	})
+	p := plan(t, "mask: 200", "mask: 30")
+	w.federate(p)
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	require.Equal(t, "closed", r.Rounds[1].Outcome)
+	require.False(t, r.Rounds[1].Survivors.Has(5))
+}
+
+// rotten is a spool that counts what is read of masked vectors, and may change it.
+type rotten struct {
+	spool.Store
+	reads   atomic.Int64
+	changed atomic.Bool
+}
+
+// ReadAt implements spool.Store.
+func (s *rotten) ReadAt(k spool.Key, data []byte, offset int64) error {
+	err := s.Store.ReadAt(k, data, offset)
+	if k.Member != 0 {
+		s.reads.Add(1)
+		if s.changed.Load() {
+			data[0] ^= 1
+		}
+	}
+	return err
+}
+
+// S56, S71: the hashes of a round's masked vectors are computed once after a restart, however many nodes ask; and a chunk
+// that has changed on the disk since is refused instead of being shown as a lie.
+func TestSpotAfterRestartAndDamage(t *testing.T) {
+	disk := &rotten{}
+	w := newWorld(t, func(cfg *coordinator.Config) {
+		disk.Store = cfg.Spool
+		cfg.Spool = disk
+	})
+	p := plan(t)
+	w.federate(p)
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	w.agree(p, r)
+	w.restart()
+	last := r.Rounds[len(r.Rounds)-1].Number
+	spot := func() (int64, error) {
+		before, chunks := disk.reads.Load(), 0
+		err := w.c.Spot(t.Context(), 1, r.ID, last, 0, func(*pb.SpotChunk) error { chunks++; return nil })
+		if err == nil {
+			require.Equal(t, 5, chunks)
+		}
+		return disk.reads.Load() - before, err
+	}
+	first, err := spot()
+	require.NoError(t, err)
+	require.EqualValues(t, 10, first)
+	second, err := spot()
+	require.NoError(t, err)
+	require.EqualValues(t, 5, second)
+	disk.changed.Store(true)
+	_, err = spot()
+	require.ErrorIs(t, err, rpc.ErrGone)
 }

@@ -40,13 +40,15 @@ type actor struct {
 	sigma     [32]byte
 	attempt   int // counts participants, so that late answers of workers are known
 	cancel    context.CancelFunc
-	computing bool           // until the worker has the vector
-	outgoing  *secagg.Upload // masked vector whose mask message is not on its way yet
-	uploading bool           // until the coordinator has it whole
-	whole     bool           // the coordinator said that it has it whole
-	held      []link.Packet  // packets that came before the answer to the upload, survivors first
-	told      uint32         // the last round that this node has said to be out of
-	cached    answer         // this node's vector for the present step, so that a repeated round need not train again
+	computing bool                  // until the worker has the vector
+	outgoing  *secagg.Upload        // masked vector whose mask message is not on its way yet
+	uploading bool                  // until the coordinator has it whole
+	whole     bool                  // the coordinator said that it has it whole
+	held      []link.Packet         // packets that came before the answer to the upload, survivors first
+	told      uint32                // the last round that this node has said to be out of
+	drawn     map[[32]byte][]uint32 // by h3: the chunks that are checked of a sum of the present step
+	unproven  bool                  // the newest sum waits, unchecked, for a round to close after it
+	cached    answer                // this node's vector for the present step, so that a repeated round need not train again
 }
 
 type (
@@ -164,6 +166,7 @@ func (a *actor) outside(ctx context.Context, p link.Packet) {
 	switch p.Frames[0].Type {
 	case secagg.TypeResult:
 		if a.part == nil {
+			a.unproven = false
 			a.handle(ctx, catchUp{})
 		}
 	case secagg.TypeAdvert, secagg.TypeShare, secagg.TypeSum, secagg.TypeSurvivors, secagg.TypeCertificate, secagg.TypeAbort:

@@ -64,9 +64,11 @@ type fake struct {
 	h3       [32]byte
 
 	// Lies and losses.
-	alterSum    func(*secagg.Sum)  // before a round opens
-	alterResult func(sum []uint64) // the sum that is served and applied
-	noSpot      bool               // uploads are never served
+	alterSum    func(*secagg.Sum)                             // before a round opens
+	alterResult func(sum []uint64)                            // the sum that is served and applied
+	noSpot      bool                                          // uploads are never served
+	invented    map[uint32]uint32                             // rounds that are told to be closed, with the transcript of another one
+	refuse      func(member uint8, round, chunk uint32) error // of a spot check; nil: served
 	drop        func(from uint8, t secagg.Type) bool
 }
 
@@ -346,6 +348,9 @@ func (f *fake) Rounds(_ context.Context, r *pb.RoundsRequest) (*pb.RoundsReply, 
 			reply.Rounds = append(reply.Rounds, round)
 		}
 	}
+	for round := range f.invented {
+		reply.Rounds = append(reply.Rounds, round)
+	}
 	return reply, nil
 }
 
@@ -355,7 +360,11 @@ func (f *fake) Sum(r *pb.SumRequest, stream pb.Federation_SumServer) error {
 		return err
 	}
 	f.mu.Lock()
-	c, ok := f.closed[r.Round]
+	number := r.Round
+	if n, ok := f.invented[number]; ok {
+		number = n
+	}
+	c, ok := f.closed[number]
 	f.lastSum[i] = r.Round
 	f.mu.Unlock()
 	if !ok {
@@ -370,10 +379,20 @@ func (f *fake) Sum(r *pb.SumRequest, stream pb.Federation_SumServer) error {
 }
 
 func (f *fake) Spot(r *pb.SpotRequest, stream pb.Federation_SpotServer) error {
+	i, err := f.member(stream.Context())
+	if err != nil {
+		return err
+	}
 	f.mu.Lock()
 	c, ok := f.closed[r.Round]
 	hide := f.noSpot
+	if f.refuse != nil {
+		err = f.refuse(i, r.Round, r.Index)
+	}
 	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if !ok || hide {
 		return status.Error(codes.NotFound, "no longer served")
 	}

@@ -72,8 +72,8 @@ gates:
 
 var members = []string{"DE", "FR", "IT", "PL", "PT"}
 
-func parsePlan(t testing.TB) *federation.Plan {
-	p, err := federation.ParsePlan([]byte(planYAML), func(name string) ([]byte, error) {
+func parsePlan(t testing.TB, yaml string) *federation.Plan {
+	p, err := federation.ParsePlan([]byte(yaml), func(name string) ([]byte, error) {
 		switch name {
 		case "schema.yaml":
 			return []byte(schemaYAML), nil
@@ -148,7 +148,11 @@ func (m *member) left() []error {
 }
 
 func newFive(t testing.TB, change func(name string, cfg *node.Config)) *federationOfFive {
-	f := &federationOfFive{nodes: map[string]*member{}, planning: parsePlan(t)}
+	return newFiveOf(t, planYAML, change)
+}
+
+func newFiveOf(t testing.TB, plan string, change func(name string, cfg *node.Config)) *federationOfFive {
+	f := &federationOfFive{nodes: map[string]*member{}, planning: parsePlan(t, plan)}
 	f.fake, f.keys = newFake(t, members)
 	f.plan = f.planning
 	var err error

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/models/schedule"
@@ -92,14 +94,98 @@ func TestFalseSum(t *testing.T) {
 	f.toldWhy(secagg.ErrPlan)
 }
 
-// TestHiddenUploads: a coordinator that serves nobody the uploads stops its own run, because nobody can vouch for the
-// state (S62).
+// TestHiddenUploads: a coordinator that serves nobody the uploads stops its own run, because nobody takes over a sum
+// that it could not check while nobody else has gone on from it (S56).
 func TestHiddenUploads(t *testing.T) {
 	f := newFive(t, nil)
 	f.noSpot = true
 	require.NoError(t, f.playRound(20*time.Second, nil))
 	require.ErrorIs(t, f.playRound(10*time.Second, nil), errAborted)
-	f.toldWhy(secagg.ErrModel)
+	f.toldWhy(errors.New("uploads of the round are no longer served"))
+}
+
+// TestSpotsAreDrawnOnce: a coordinator that does not answer where the sum is false must not be asked for another chunk
+// instead, however often the node tries again (S56).
+func TestSpotsAreDrawnOnce(t *testing.T) {
+	wide := replace(planYAML, "{kind: logistic, l2: 1.0}", "{kind: mlp, hidden: [256, 256]}")
+	f := newFiveOf(t, wide, func(_ string, cfg *node.Config) { cfg.SpotBudget = 1 })
+	for range 3 {
+		require.NoError(t, f.playRound(20*time.Second, nil))
+	}
+	asked := map[uint8][]uint32{}
+	f.refuse = func(member uint8, round, chunk uint32) error {
+		if round == 4 {
+			asked[member] = append(asked[member], chunk)
+			return status.Error(codes.Internal, "a fault")
+		}
+		return nil
+	}
+	require.NoError(t, f.playRound(20*time.Second, nil))
+	require.Greater(t, len(f.closed[4].words), 4*secagg.ChunkSize/8, "more than one chunk to choose from")
+	for range 4 {
+		require.ErrorIs(t, f.playRound(10*time.Second, nil), errAborted)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range uint8(5) {
+		require.GreaterOrEqual(t, len(asked[i+1]), 3)
+		for _, chunk := range asked[i+1] {
+			require.Equal(t, asked[i+1][0], chunk, "member %d draws again", i+1)
+		}
+	}
+}
+
+// TestRefusedSpot: who is refused the uploads of the newest sum does not take it over until another round has closed on
+// it, and then follows until it has checked one itself (S56, S62).
+func TestRefusedSpot(t *testing.T) {
+	f := newFive(t, nil)
+	f.refuse = func(member uint8, round, _ uint32) error {
+		if member == 5 && round == 1 {
+			return status.Error(codes.NotFound, "no longer served")
+		}
+		return nil
+	}
+	m := f.nodes["PT"]
+	run := func() node.Run {
+		r, _, err := m.store.Run(f.run, f.plan.Learning())
+		require.NoError(t, err)
+		return r
+	}
+	require.NoError(t, f.playRound(20*time.Second, nil))
+	eventually(t, func() bool { return len(m.left()) == 1 }, "PT leaves")
+	require.Zero(t, run().Closed)
+	require.NoError(t, f.playRound(20*time.Second, nil))
+	require.False(t, f.server.Survivors().Has(5))
+	eventually(t, func() bool { return run().Closed == 2 }, "PT catches up once others have gone on")
+	require.True(t, run().Follow)
+	require.NoError(t, f.playRound(20*time.Second, nil))
+	require.True(t, f.server.Survivors().Has(5))
+	eventually(t, func() bool { return run().Closed == 3 && !run().Follow }, "PT has checked a sum itself")
+}
+
+// TestRefusedSpotWithAnInventedRound: that others have gone on has to be proven.
+func TestRefusedSpotWithAnInventedRound(t *testing.T) {
+	f := newFive(t, nil)
+	for range 4 {
+		require.NoError(t, f.playRound(20*time.Second, nil))
+	}
+	run := func(m *member) node.Run {
+		r, _, err := m.store.Run(f.run, f.plan.Learning())
+		require.NoError(t, err)
+		return r
+	}
+	for name, m := range f.nodes {
+		eventually(t, func() bool { return run(m).Closed == 4 }, name+" is up to date")
+	}
+	f.mu.Lock()
+	f.noSpot, f.invented = true, map[uint32]uint32{6: 4}
+	f.mu.Unlock()
+	require.NoError(t, f.playRound(20*time.Second, nil))
+	for name, m := range f.nodes {
+		eventually(t, func() bool { return len(m.left()) > 0 }, name+" leaves")
+		require.EqualValues(t, 4, run(m).Closed)
+		require.False(t, run(m).Follow)
+	}
 }
 
 // refusing is a ledger that refuses one thing.
@@ -204,7 +290,7 @@ func TestDataFaultsStayHere(t *testing.T) {
 
 // TestForeignRun: a run belongs to one plan, and a coordinator cannot fill the disk with invented ones.
 func TestForeignRun(t *testing.T) {
-	plan := parsePlan(t)
+	plan := parsePlan(t, planYAML)
 	machine, err := schedule.New(plan.Learning())
 	require.NoError(t, err)
 	f := newFive(t, func(name string, cfg *node.Config) {

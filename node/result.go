@@ -56,20 +56,75 @@ func (a *actor) settle(ctx context.Context, c secagg.Closed) error {
 		return err
 	}
 	// This node was in the round, so its state was vouched for: by this node itself, or by c+1 others (S62).
-	a.run.Follow = !checked
-	return a.apply(c, closed.Words)
+	before := a.run.Follow
+	a.run.Follow = false
+	if err = a.apply(ctx, c, closed.Words, checked); err != nil {
+		a.run.Follow = before
+	}
+	return err
 }
 
-// checked spot-checks a sum. When the uploads are no longer served, because others have gone on meanwhile (S55), this
-// node takes the sum over without having checked it and says so in its next advert: the round then needs c+1 members
-// that did check (S62), so a coordinator that serves nobody stops its own run.
+// checked spot-checks a sum, always in the same chunks, however often that is tried. When the uploads are no longer
+// served, because others have gone on meanwhile (S55), this node takes the sum over without having checked it, if they
+// have (followed), and says so in its next advert: the round then needs c+1 members that did check (S62), so a
+// coordinator that serves nobody stops its own run.
 func (a *actor) checked(ctx context.Context, c secagg.Closed, sum []uint64) (bool, error) {
-	err := SpotCheck(ctx, a.n.link, a.run.ID, c, sum, a.n.cfg.SpotBudget)
+	chunks := a.drawn[c.H3]
+	if chunks == nil {
+		var err error
+		if chunks, err = Spots(c, a.n.cfg.SpotBudget); err != nil {
+			return false, err
+		}
+		put(&a.drawn, c.H3, chunks)
+	}
+	err := SpotCheck(ctx, a.n.link, a.run.ID, c, sum, chunks)
 	if errors.Is(err, errNotServed) {
-		a.log.Warn("sum taken over without a spot check", "round", c.Round, "err", err)
+		a.log.Warn("sum without a spot check", "round", c.Round, "err", err)
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// followed makes sure that others have gone on from a sum which this node could not check. Until they have, its uploads
+// are there: whoever refuses them sees which chunk was asked for, and would refuse the false one. That they have is
+// proven by the round after it, which t members signed. After a plan's last sum there is none.
+func (a *actor) followed(ctx context.Context, run Run) error {
+	step, more := a.machine.Next()
+	if !more {
+		return nil
+	}
+	rounds, err := a.n.link.Rounds(ctx, run.ID, run.Closed)
+	if err != nil {
+		return err
+	}
+	if len(rounds) == 0 {
+		a.unproven = true
+		return fmt.Errorf("%w, although no round has closed since", errNotServed)
+	}
+	verify, err := a.verifyConfig(step, run.State)
+	if err != nil {
+		return err
+	}
+	_, err = a.verified(ctx, rounds[0], step, verify)
+	return err
+}
+
+// verified fetches a closed round and verifies it as it was published.
+func (a *actor) verified(ctx context.Context, round uint32, step schedule.Step, cfg secagg.VerifyConfig) (verified, error) {
+	closed, err := a.fetch(ctx, round, step.Encoding.Layout.Words(), true)
+	if err != nil {
+		return verified{}, err
+	}
+	c, err := secagg.VerifyRound(cfg, closed.Frames)
+	if err == nil && c.Round != round {
+		err = fmt.Errorf("%w: the transcript is of round %d", secagg.ErrTranscript, c.Round)
+	}
+	return verified{c, closed.Words}, err
+}
+
+type verified struct {
+	secagg.Closed
+	sum []uint64
 }
 
 // fetch asks for a sum until it comes.
@@ -94,7 +149,7 @@ func pause(ctx context.Context, try int) bool {
 
 // apply moves this node's own machine by the sum and compares what comes out with what was announced (S58, S60).
 // On an error the machine is the one it was.
-func (a *actor) apply(c secagg.Closed, sum []uint64) error {
+func (a *actor) apply(ctx context.Context, c secagg.Closed, sum []uint64, checked bool) error {
 	step, more := a.machine.Next()
 	if !more {
 		return fmt.Errorf("%w: the plan is complete", secagg.ErrPolicy)
@@ -121,12 +176,19 @@ func (a *actor) apply(c secagg.Closed, sum []uint64) error {
 		next.Closed, next.Step = c.Round, step.Ordinal
 		_, more = a.machine.Next()
 		next.Done = !more
+		next.Follow = a.run.Follow || !checked
+	}
+	if err == nil && !checked {
+		err = a.followed(ctx, next)
+	}
+	if err == nil {
 		err = a.n.cfg.Store.SaveRun(next, a.machine)
 	}
 	if err != nil {
 		return errors.Join(err, a.restore())
 	}
 	a.cached.wipe()
+	a.drawn, a.unproven = nil, false
 	a.run = next
 	a.n.meters.step.Set(float64(next.Step), a.plan.Name)
 	return nil
@@ -174,6 +236,7 @@ func (a *actor) behind(ctx context.Context, p link.Packet) error {
 	if sum.State == a.run.State {
 		return nil
 	}
+	a.unproven = false // a round opens: a reason to try again
 	if err := a.catchUp(ctx); err != nil {
 		return err
 	}
@@ -188,6 +251,9 @@ func (a *actor) catchUp(ctx context.Context) error {
 	rounds, err := a.n.link.Rounds(ctx, a.run.ID, a.run.Closed)
 	if err != nil {
 		return fmt.Errorf("catch up: %w", err)
+	}
+	if a.unproven && len(rounds) == 1 { // nothing has followed it yet
+		return nil
 	}
 	if len(rounds) > 0 {
 		a.log.Info("catching up", "rounds", len(rounds), "after", a.run.Closed)
@@ -209,28 +275,20 @@ func (a *actor) replay(ctx context.Context, round uint32) error {
 	if !more {
 		return fmt.Errorf("%w: the plan is complete", secagg.ErrPolicy)
 	}
-	verify, err := a.verifyConfig(step)
+	verify, err := a.verifyConfig(step, a.run.State)
 	if err != nil {
 		return err
 	}
-	closed, err := a.fetch(ctx, round, step.Encoding.Layout.Words(), true)
+	v, err := a.verified(ctx, round, step, verify)
 	if err != nil {
 		return err
 	}
-	c, err := secagg.VerifyRound(verify, closed.Frames)
-	if err != nil {
-		return err
-	}
-	if c.Round != round {
-		return fmt.Errorf("%w: the transcript is of round %d", secagg.ErrTranscript, c.Round)
-	}
-	checked, err := a.checked(ctx, c, closed.Words)
-	if err != nil {
-		return err
-	}
-	a.run.Follow = a.run.Follow || !checked
 	a.step = step
-	if err := a.apply(c, closed.Words); err != nil {
+	checked, err := a.checked(ctx, v.Closed, v.sum)
+	if err != nil {
+		return err
+	}
+	if err := a.apply(ctx, v.Closed, v.sum, checked); err != nil {
 		return err
 	}
 	a.log.Info("caught up", "round", round, "step", step.Ordinal, "kind", step.Kind.String())
@@ -238,7 +296,7 @@ func (a *actor) replay(ctx context.Context, round uint32) error {
 	return nil
 }
 
-func (a *actor) verifyConfig(step schedule.Step) (secagg.VerifyConfig, error) {
+func (a *actor) verifyConfig(step schedule.Step, state [32]byte) (secagg.VerifyConfig, error) {
 	roster, err := a.n.cfg.Store.Roster()
 	if err != nil {
 		return secagg.VerifyConfig{}, fmt.Errorf("%w: %w", secagg.ErrRoster, err)
@@ -251,6 +309,6 @@ func (a *actor) verifyConfig(step schedule.Step) (secagg.VerifyConfig, error) {
 	return secagg.VerifyConfig{
 		Federation: roster.ID, RosterDigest: roster.Digest(), Plan: a.digest, Roster: roster.SecAgg(), Cohort: cohort,
 		Run: a.run.ID, MinSurvivors: max(a.n.cfg.Policy.MinSurvivors, a.plan.Cohort.Minimum),
-		Expect: a.plan.Sum(step, a.run.ID, 0, a.run.State, model),
+		Expect: a.plan.Sum(step, a.run.ID, 0, state, model),
 	}, err
 }

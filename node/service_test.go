@@ -26,7 +26,7 @@ func (randomReader) Read(b []byte) (int, error) { return rand.Read(b) }
 
 // onDisk enrols PT into a directory and returns it; the other four are in memory.
 func onDisk(t *testing.T) (*federationOfFive, node.Dir) {
-	f := &federationOfFive{nodes: map[string]*member{}, planning: parsePlan(t)}
+	f := &federationOfFive{nodes: map[string]*member{}, planning: parsePlan(t, planYAML)}
 	f.fake, f.keys = newFake(t, members[:4])
 	f.plan = f.planning
 	d := node.Dir(filepath.Join(t.TempDir(), "PT"))
@@ -99,7 +99,7 @@ func TestForeignRoster(t *testing.T) {
 	require.ErrorContains(t, err, "not the pinned one")
 	_, _, err = d.Offered()
 	require.ErrorIs(t, err, node.ErrUnknown)
-	_, err = o.Decide(t.Context(), parsePlan(t), false, "a\nb", time.Now())
+	_, err = o.Decide(t.Context(), parsePlan(t, planYAML), false, "a\nb", time.Now())
 	require.ErrorContains(t, err, "control character")
 }
 

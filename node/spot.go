@@ -11,17 +11,19 @@ import (
 	"github.com/koinon-eu/koinon/node/link"
 )
 
-// SpotCheck recomputes chunks of a fetched sum from the masked vectors of all survivors and the opened seeds (S56):
-// as many chunks as cost no more than budget bytes to fetch, one at least, and the whole sum where that suffices. An
-// error that wraps secagg.ErrResult or secagg.ErrSpotCheck means that the coordinator's sum is false.
-func SpotCheck(ctx context.Context, l *link.Link, run RunID, c secagg.Closed, sum []uint64, budget int) error {
+// Spots draws the chunks of a closed sum that a node checks (S56): as many as cost no more than budget bytes to fetch,
+// one at least, and all of them where that suffices. They are drawn once for a sum: whoever drew again after an answer
+// that did not come would let the coordinator choose what is looked at.
+func Spots(c secagg.Closed, budget int) ([]uint32, error) {
+	return choose(secagg.Chunks(c.Words), budget/(c.Survivors.Len()*secagg.ChunkSize))
+}
+
+// SpotCheck recomputes those chunks of a fetched sum from the masked vectors of all survivors and the opened seeds
+// (S56). An error that wraps secagg.ErrResult or secagg.ErrSpotCheck means that the coordinator's sum is false.
+func SpotCheck(ctx context.Context, l *link.Link, run RunID, c secagg.Closed, sum []uint64, chunks []uint32) error {
 	hashes := secagg.ChunkHashes(sum)
 	if len(sum) != c.Words || secagg.MerkleRoot(hashes) != c.SumRoot {
 		return fmt.Errorf("%w: the sum that was served is not the announced one", secagg.ErrResult)
-	}
-	chunks, err := choose(len(hashes), budget/(c.Survivors.Len()*secagg.ChunkSize))
-	if err != nil {
-		return err
 	}
 	whole := secagg.Upload{Words: sum}
 	for _, q := range chunks {

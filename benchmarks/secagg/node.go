@@ -299,7 +299,11 @@ func (c *client) fetch(ctx context.Context, l *link.Link, run [16]byte, words in
 
 // spot checks the sum as a node does (S56).
 func (c *client) spot(ctx context.Context, run [16]byte, closed secagg.Closed, sum []uint64) error {
-	return node.SpotCheck(ctx, c.link, run, closed, sum, spotBudget)
+	chunks, err := node.Spots(closed, spotBudget)
+	if err != nil {
+		return err
+	}
+	return node.SpotCheck(ctx, c.link, run, closed, sum, chunks)
 }
 
 // spotBudget is the default of package node.

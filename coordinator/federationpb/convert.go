@@ -4,6 +4,7 @@ package federationpb
 
 import (
 	"fmt"
+	"sort"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/crypto/secagg"
@@ -20,6 +21,15 @@ const (
 	MaxVersionBytes  = 64
 	maxFrameBodySize = 2 << 20 // above every limit of secagg.md §5; secagg holds each type to its own
 )
+
+// BatchSums returns how many sums a batch of a cohort may have, at most most, so that each member's set-up fits one
+// packet in either direction (S9); 0 for a cohort of which not even one sum does.
+func BatchSums(cohort secagg.Set, most int) int {
+	return sort.Search(most, func(i int) bool {
+		up, down := secagg.SetupBytes(cohort, i+1)
+		return max(up, down) > MaxPacketBytes
+	})
+}
 
 // FramesToPB moves frames to the wire as they are (S19).
 func FramesToPB(frames []secagg.Frame) []*Frame {

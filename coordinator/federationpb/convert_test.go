@@ -69,3 +69,39 @@ func FuzzDecodePacket(f *testing.F) {
 		require.Equal(t, p, again)
 	})
 }
+
+// TestBatchSums: a batch whose set-up is larger than a packet could never begin (S9).
+func TestBatchSums(t *testing.T) {
+	packet := func(size int) []*pb.Frame {
+		var frames []*pb.Frame
+		for ; size > 0; size -= 512 << 10 {
+			frames = append(frames, &pb.Frame{Type: uint32(secagg.TypeBundle), Sender: 1, Body: make([]byte, min(size, 512<<10))})
+		}
+		return frames
+	}
+	for _, n := range []uint8{3, 5, 16, 30, 64} {
+		for step := uint8(1); step <= 2; step++ { // 2: the member with the highest index deals every pair (S14)
+			var cohort secagg.Set
+			for i := range n {
+				cohort = cohort.With(1 + i*step)
+			}
+			most := min(secagg.MaxSums, secagg.MaxSecrets/int(n))
+			m := pb.BatchSums(cohort, most)
+			require.GreaterOrEqual(t, m, 1)
+			up, down := secagg.SetupBytes(cohort, m)
+			_, err := pb.FramesFromPB(packet(max(up, down)))
+			require.NoError(t, err)
+			if m < most {
+				up, down = secagg.SetupBytes(cohort, m+1)
+				_, err = pb.FramesFromPB(packet(max(up, down)))
+				require.Error(t, err)
+			}
+			require.Equal(t, 1, pb.BatchSums(cohort, 1))
+		}
+	}
+	var cohort secagg.Set
+	for i := range uint8(30) {
+		cohort = cohort.With(1 + i)
+	}
+	require.Less(t, pb.BatchSums(cohort, 600), 600)
+}

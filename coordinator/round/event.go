@@ -126,6 +126,10 @@ type SumFailed struct {
 	Range  bool
 }
 
+// UploadFailed says that a member's masked vector could not be made durable. It ends a round in Mask; after that the
+// vector is either durable or not one of the sum.
+type UploadFailed struct{ Reason string }
+
 // Stop ends the round from outside.
 type Stop struct{ Reason string }
 
@@ -139,6 +143,7 @@ func (Stored) event()       {}
 func (Whole) event()        {}
 func (Summed) event()       {}
 func (SumFailed) event()    {}
+func (UploadFailed) event() {}
 func (Stop) event()         {}
 
 // Output is what the driver does, in this order: append Records to the journal, send Messages, start the Sum.

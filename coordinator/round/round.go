@@ -168,6 +168,11 @@ func (r *Round) Step(e Event) (Output, error) {
 		return r.advance(), nil
 	case Summed:
 		return r.summed(e)
+	case UploadFailed:
+		if r.phase > Mask {
+			return Output{}, fmt.Errorf("survivors are fixed: %w", secagg.ErrUpload)
+		}
+		return r.sumFailed(SumFailed{Reason: e.Reason}), nil
 	case SumFailed:
 		return r.sumFailed(e), nil
 	case Stop:

@@ -147,10 +147,12 @@ func (c *Client) Spec() (Spec, bool) { return c.spec, c.spec.N != 0 }
 // Sum returns the accepted sum, once there is one.
 func (c *Client) Sum() (Sum, bool) { return c.sum, c.spec.N != 0 }
 
-// Leave wipes all secrets; the member is a dropout of this batch (S64). It may
-// be called at any time and again.
+// Leave wipes all secrets and forgets what was said, of which shares may not
+// have arrived; the member is a dropout of this batch (S64). It may be called at
+// any time and again.
 func (c *Client) Leave() {
 	c.wipe()
+	c.own, c.answered = nil, nil
 	c.state = stateLeft
 }
 

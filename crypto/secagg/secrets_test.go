@@ -188,6 +188,8 @@ func TestLeaveZeroesSecrets(t *testing.T) {
 			leave(c)
 			require.Equal(t, "left", c.State())
 			requireZero(t, c, held)
+			require.Empty(t, c.answered)
+			require.Empty(t, c.own)
 		})
 	}
 }

@@ -253,8 +253,11 @@ func (p *Participant) output(out secagg.ClientOutput) Output {
 		p.last = out.Send
 	}
 	next := after(p.phase, out)
-	if (out.Closed != nil || out.Ended != nil) && !p.client.Done() {
-		next = Wait
+	if out.Closed != nil || out.Ended != nil {
+		p.last = nil // perhaps shares of a sum that is over (S37)
+		if !p.client.Done() {
+			next = Wait
+		}
 	}
 	if out.Ended != nil { // perhaps of a sum that this node missed
 		spec, _ := p.client.Spec()

@@ -307,6 +307,38 @@ func TestAbort(t *testing.T) {
 	require.Equal(t, participant.Left, s.parts[1].Phase())
 }
 
+// TestNothingOfAnEndedSumIsSaidAgain: shares that were on their way when a sum of a batch was aborted, or closed, do not
+// leave afterwards, when the session is opened anew: their seeds are not to be opened (S37).
+func TestNothingOfAnEndedSumIsSaidAgain(t *testing.T) {
+	s := newScript(t)
+	s.plan.Batch = 2
+	s.start(nil)
+	cohort, err := s.plan.Set(s.roster)
+	require.NoError(t, err)
+	spec, err := s.plan.Spec(s.roster, s.sum, [32]byte{1})
+	require.NoError(t, err)
+	spec.Sums = 2
+	s.server, err = secagg.NewServer(secagg.ServerConfig{
+		Roster: s.roster.SecAgg(), RosterDigest: s.roster.Digest(), Federation: s.roster.ID, Plan: s.plan.Digest(),
+		Cohort: cohort, Spec: spec, Sum: s.sum, Sign: s.sign(0),
+	})
+	require.NoError(t, err)
+	s.advertise()
+	s.share()
+	s.mask(everyone)
+	s.agree()
+	s.all(s.server.Survivors(), s.certificate())
+	require.Equal(t, secagg.TypeUnmask, s.parts[1].Again()[0].Type)
+	_, err = s.parts[2].Receive(s.result())
+	require.NoError(t, err)
+	require.Empty(t, s.parts[2].Again())
+	out, err := s.parts[1].Receive([]secagg.Frame{s.abortOf(spec, 1)})
+	require.NoError(t, err)
+	require.NotNil(t, out.Ended)
+	require.Equal(t, participant.Wait, s.parts[1].Phase())
+	require.Empty(t, s.parts[1].Again())
+}
+
 // TestLeave wipes and stays left.
 func TestLeave(t *testing.T) {
 	s := newScript(t).start(nil)

@@ -151,6 +151,16 @@ func (s *script) serve(sum secagg.Sum) *secagg.Server {
 	return server
 }
 
+// abortOf is the coordinator's signed abort of sum k (§5, 7f).
+func (s *script) abortOf(spec secagg.Spec, k byte) secagg.Frame {
+	body := append([]byte{0, k, secagg.ReasonUnmask}, make([]byte, 32)...)
+	tag, digest := "koinon/secagg/v1/abort", spec.Digest()
+	message := append(append([]byte{uint8(len(tag))}, tag...), digest[:]...)
+	signature, err := s.sign(0)(append(append(message, 0), body...))
+	require.NoError(s.t, err)
+	return secagg.Frame{Type: secagg.TypeAbort, Body: body, Signature: signature}
+}
+
 // start makes all participants, with a last word of the test on each configuration.
 func (s *script) start(change func(i uint8, cfg *participant.Config)) *script {
 	s.server = s.serve(s.sum)

@@ -53,11 +53,11 @@ func (a *actor) settle(ctx context.Context, c secagg.Closed) error {
 	}
 	checked, err := a.checked(ctx, c, closed.Words)
 	if err != nil {
-		return err
+		return a.found(err, c, a.heard.frames(), closed.Words)
 	}
 	// This node was in the round, so its state was vouched for: by this node itself, or by c+1 others (S62).
 	a.run.Follow = !checked
-	return a.apply(c, closed.Words)
+	return a.found(a.apply(c, closed.Words), c, a.heard.frames(), closed.Words)
 }
 
 // checked spot-checks a sum. When the uploads are no longer served, because others have gone on meanwhile (S55), this
@@ -101,21 +101,21 @@ func (a *actor) apply(c secagg.Closed, sum []uint64) error {
 	}
 	e := step.Encoding
 	if err := secagg.CheckSum(e.Layout, sum, c.Survivors.Len(), e.WeightCap, e.IntMax); err != nil {
-		return err
+		return &modelFault{err: err}
 	}
 	a.training.Lock() // a worker of a round that was aborted may still read the machine
 	defer a.training.Unlock()
 	if err := a.machine.Apply(sum, c.Survivors.Len()); err != nil {
-		return fmt.Errorf("%w: %w", secagg.ErrRange, err)
+		return &modelFault{err: fmt.Errorf("%w: %w", secagg.ErrRange, err)}
 	}
 	model, err := a.machine.Digest()
 	if err == nil && model != c.Model {
-		err = fmt.Errorf("%w: recomputed another model than was announced", secagg.ErrModel)
+		err = &modelFault{model: model, err: fmt.Errorf("%w: recomputed another model than was announced", secagg.ErrModel)}
 	}
 	next := a.run
 	next.State = secagg.NextState(a.run.State, c.Sigma, c.H3, c.SumRoot, model)
 	if err == nil && next.State != c.State {
-		err = fmt.Errorf("%w: recomputed another state than was announced", secagg.ErrModel)
+		err = &modelFault{model: model, err: fmt.Errorf("%w: recomputed another state than was announced", secagg.ErrModel)}
 	}
 	if err == nil {
 		next.Closed, next.Step = c.Round, step.Ordinal
@@ -147,16 +147,15 @@ func lie(err error) bool {
 		errors.Is(err, secagg.ErrResult) || errors.Is(err, secagg.ErrRange)
 }
 
-// stop leaves the run for good, until the operator approves the plan again (S56).
+// stop leaves the run for good, until the operator approves the plan again (S56). What shows why is kept first.
 func (a *actor) stop(cause error) {
+	found := &finding{round: a.run.Closed + 1}
+	errors.As(cause, &found)
 	a.run.Stopped, a.run.StoppedAt = cause.Error(), time.Now().UTC()
+	a.run.Evidence = a.keep(found.round, cause, found.proof)
 	a.log.Error("run stopped on this node: the coordinator's result does not hold; after looking into it, approve the plan again to go on",
-		"step", a.step.Ordinal, "err", cause)
-	err := a.n.cfg.Store.SaveRun(a.run, nil)
-	if err == nil {
-		err = a.n.cfg.Store.KeepEvidence(a.run.ID, a.step.Ordinal, "reason.txt", []byte(cause.Error()+"\n"))
-	}
-	if err != nil {
+		"step", a.step.Ordinal, "err", cause, "evidence", a.run.Evidence, "proof", len(found.proof) > 0)
+	if err := a.n.cfg.Store.SaveRun(a.run, nil); err != nil {
 		a.log.Error("could not be stored", "err", err)
 	}
 }
@@ -226,12 +225,12 @@ func (a *actor) replay(ctx context.Context, round uint32) error {
 	}
 	checked, err := a.checked(ctx, c, closed.Words)
 	if err != nil {
-		return err
+		return a.found(err, c, closed.Frames, closed.Words)
 	}
 	a.run.Follow = a.run.Follow || !checked
 	a.step = step
 	if err := a.apply(c, closed.Words); err != nil {
-		return err
+		return a.found(err, c, closed.Frames, closed.Words)
 	}
 	a.log.Info("caught up", "round", round, "step", step.Ordinal, "kind", step.Kind.String())
 	a.finished()

@@ -49,6 +49,7 @@ type crook struct {
 	uploads map[uint8][]byte
 	agreed  map[uint8]secagg.Frame // of the open round
 	h3      [32]byte
+	opened  []uint64 // the newest sum, as it is published
 	closed  map[uint32]published
 	out     map[outOf]bool
 

@@ -76,6 +76,5 @@ func TestProtocolIsCited(t *testing.T) {
 }
 
 var uncited = map[string]bool{
-	"S41": true, // follows from S55, which knows rounds and no batches
 	"S66": true, // what an operator does
 }

@@ -11,10 +11,10 @@ import (
 
 // Limits of what one message may carry; gRPC is configured with MaxMessageBytes on both sides.
 const (
-	MaxMessageBytes  = 8 << 20 // the largest packet: 64 rows and bundles of a batch of one, or the openings (1 MiB)
+	MaxMessageBytes  = 8 << 20 // a packet with what protobuf adds to it
 	MaxPacketFrames  = 4096
-	MaxPacketBytes   = 7 << 20
-	MaxChunkBytes    = 65536 // S53
+	MaxPacketBytes   = federation.MaxPacketBytes // plans are held to batches whose packets fit (S42)
+	MaxChunkBytes    = 65536                     // S53
 	signatureBytes   = 64
 	MaxReasonBytes   = 500
 	MaxVersionBytes  = 64

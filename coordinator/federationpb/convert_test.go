@@ -3,6 +3,7 @@ package federationpb_test
 import (
 	"testing"
 
+	"github.com/koinon-eu/koinon/coordinator/federation"
 	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 
@@ -18,6 +19,36 @@ func TestPacketRoundTrip(t *testing.T) {
 	p, err := pb.PacketFromPB(pb.PacketToPB([16]byte{9}, 7, [32]byte{8}, frames))
 	require.NoError(t, err)
 	require.Equal(t, pb.RoundPacket{Run: [16]byte{9}, Round: 7, Plan: [32]byte{8}, Frames: frames}, p)
+}
+
+// S42: the Share packet of the member that deals most, in the largest batch that a plan may have, passes both limits of the
+// wire, and one that is larger than a packet may be does not.
+func TestLargestBatchFits(t *testing.T) {
+	for n := secagg.MinCohort; n <= secagg.MaxCohort; n++ {
+		m := federation.MaxBatch(n)
+		frame := func(kind secagg.Type, size int) secagg.Frame {
+			return secagg.Frame{Type: kind, Sender: uint8(n), Body: make([]byte, size)}
+		}
+		frames := []secagg.Frame{frame(secagg.TypeShare, 96)}
+		frames[0].Signature = make([]byte, 64)
+		for range n {
+			frames = append(frames, frame(secagg.TypeRow, 97+1+32*6))
+		}
+		for range n - 1 {
+			frames = append(frames, frame(secagg.TypeBundle, 1120+4+4+32*m*(n+1)+16))
+		}
+		frames = append(frames, frame(secagg.TypeLeaves, 32*m*n))
+		message := pb.PacketToPB([16]byte{1}, 1, [32]byte{2}, frames)
+		require.Less(t, proto.Size(message), pb.MaxMessageBytes-1<<10, "%d members", n)
+		got, err := pb.PacketFromPB(message)
+		require.NoError(t, err, "%d members", n)
+		require.Len(t, got.Frames, 2*n+1)
+	}
+	half := secagg.Frame{Type: secagg.TypeBundle, Sender: 1, Body: make([]byte, pb.MaxPacketBytes/4)}
+	_, err := pb.FramesFromPB(pb.FramesToPB([]secagg.Frame{half, half, half, half}))
+	require.NoError(t, err)
+	_, err = pb.FramesFromPB(pb.FramesToPB([]secagg.Frame{half, half, half, half, {Type: secagg.TypeRow, Sender: 1, Body: []byte{1}}}))
+	require.ErrorContains(t, err, "over the limit")
 }
 
 func TestFramesRefused(t *testing.T) {

@@ -196,6 +196,9 @@ func (a *actor) receive(ctx context.Context, frames []secagg.Frame) {
 	if err != nil {
 		a.send(out.Send) // a complaint or a dispute
 		a.twoFaced(err)
+		if len(frames) > 0 && frames[0].Type == secagg.TypeResult && lie(err) { // (S56)
+			a.stop(err)
+		}
 		a.left(err)
 		return
 	}

@@ -153,8 +153,12 @@ func (a *actor) stop(cause error) {
 	errors.As(cause, &found)
 	a.run.Stopped, a.run.StoppedAt = cause.Error(), time.Now().UTC()
 	a.run.Evidence = a.keep(found.round, cause, found.proof)
+	file := "none could be kept"
+	if a.run.Evidence != "" {
+		file = evidenceName + "/" + a.run.Evidence
+	}
 	a.log.Error("run stopped on this node: the coordinator's result does not hold; after looking into it, approve the plan again to go on",
-		"step", a.step.Ordinal, "err", cause, "evidence", a.run.Evidence, "proof", len(found.proof) > 0)
+		"step", a.step.Ordinal, "err", cause, "evidence", file, "proof", len(found.proof) > 0)
 	if err := a.n.cfg.Store.SaveRun(a.run, nil); err != nil {
 		a.log.Error("could not be stored", "err", err)
 	}

@@ -236,6 +236,9 @@ func (c *crook) publish() error {
 	if c.swap {
 		p.words[1]++
 	}
+	if c.tamper != nil {
+		c.tamper(p.uploads)
+	}
 	p.frames, c.state = c.server.Published(), state
 	c.closed[c.round] = p
 	c.send(c.server.Spec().Cohort, same(frames))

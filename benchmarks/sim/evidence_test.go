@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/hex"
+	"slices"
 	"testing"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
@@ -153,6 +154,60 @@ func TestServedSumLeavesAReason(t *testing.T) {
 		require.Empty(t, e.Proof)
 		require.Contains(t, e.Reason, "not the announced one")
 		require.False(t, federation.Judge(c.roster, e.Proof).Proven)
+	}
+}
+
+// TestResultOfAnotherLengthStopsTheRun: a signed result that does not fit the round (S31) stops the run like one that is
+// false in what it says (S56).
+func TestResultOfAnotherLengthStopsTheRun(t *testing.T) {
+	c := hire(t, testPlan(t), nil)
+	c.alter = onType(secagg.TypeResult, func(_ uint8, p []secagg.Frame) []secagg.Frame {
+		body := slices.Clone(p[0].Body) // k 2 · h3 32 · sum_root 32 · words 4 …
+		body[69]++
+		p[0] = c.resign(secagg.TypeResult, c.server.Spec().Digest(), body)
+		return p
+	})
+	require.NoError(t, c.upTo(secagg.PhasePublish))
+	c.alter = nil
+	c.stopped(secagg.ErrResult)
+	for file := range c.kept("FR") {
+		require.Equal(t, "00000001-07000000-reason.evidence", file)
+	}
+}
+
+// TestServedUploadLeavesAReason: so it is with a part of an upload that is not the announced one (S71), although the spot
+// check fails over it (S56).
+func TestServedUploadLeavesAReason(t *testing.T) {
+	c := hire(t, testPlan(t), nil)
+	c.tamper = func(uploads map[uint8][]uint64) { uploads[2][0]++ }
+	require.NoError(t, c.upTo(secagg.PhasePublish))
+	c.tamper = nil
+	c.stopped(secagg.ErrSpotCheck)
+	for _, e := range c.kept("FR") {
+		require.Empty(t, e.Proof)
+		require.Contains(t, e.Reason, "of 2 does not lead to its root")
+	}
+}
+
+// TestFalseSumIsProvenLater: a node that was away finds the false sum when it catches up (S62), and what it was served
+// proves it as well.
+func TestFalseSumIsProvenLater(t *testing.T) {
+	c := hire(t, testPlan(t), nil)
+	c.whole(2)
+	c.actors["PT"].stop()
+	c.ready(4)
+	c.falsify = func(sum []uint64) { sum[0]++ }
+	require.NoError(t, c.upTo(secagg.PhasePublish))
+	c.falsify = nil
+	c.kept("DE")
+	c.actors["PT"].play()
+	c.ready(5)
+	require.NoError(t, c.upTo(secagg.PhaseAdvertise))
+	for file, e := range c.kept("PT") {
+		require.Equal(t, "00000003-07000000-false-sum-coordinator.evidence", file)
+		v := federation.Judge(c.roster, e.Proof)
+		require.True(t, v.Proven, v.Why)
+		require.Equal(t, uint32(3), v.Round)
 	}
 }
 

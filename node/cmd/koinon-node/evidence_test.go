@@ -98,6 +98,31 @@ func TestEvidence(t *testing.T) {
 	require.Equal(t, uint32(1), v.Round)
 }
 
+// TestModelIsComputedAgain: a model that does not follow from the sum shows to nobody who cannot compute it again, and check
+// says so (S68 kind 6').
+func TestModelIsComputedAgain(t *testing.T) {
+	d := enrolled(t)
+	b := secaggtest.New(t, secaggtest.Options{})
+	require.NoError(t, b.Run(nil))
+	frames, sum, spec := b.Server.Published(), b.Server.Sum(), b.Server.Spec()
+	n := len(frames)
+	body := bytes.Clone(frames[n-2].Body) // k 2 · h3 32 · sum_root 32 · words 4 · state 32 · model 32 · openings_root 32
+	root := secagg.SumRoot(b.Result)
+	copy(body[34:], root[:])
+	sigma := secagg.StepDigest(spec.Federation, spec.Plan, sum)
+	state := secagg.NextState(sum.State, sigma, [32]byte(body[2:34]), root, [32]byte(body[102:134]))
+	copy(body[70:], state[:])
+	frames[n-2] = b.Resign(secagg.Frame{Type: secagg.TypeResult, Body: body}, spec.Digest(), "koinon/secagg/v1/result")
+	roster, e := accused(t)
+	e.Proof = secagg.FalseModel(frames, 1, 1, secaggtest.Digest("own"), b.Result)
+	file := write(t, filepath.Join(t.TempDir(), "model"), e)
+	code, out, problems := run(t, "", "evidence", "check", "--dir="+string(d), file, "--roster", roster)
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "against     coordinator")
+	require.Contains(t, out, "shows only to who has the model before this round and computes again; not computed again: the plan: ")
+	require.Contains(t, problems, "hint: ask the other members that stopped the run to check it on their nodes")
+}
+
 // TestStoppedRunIsShown: a run that this node has stopped stands in plan show and in doctor, with the file that shows why
 // (S56).
 func TestStoppedRunIsShown(t *testing.T) {

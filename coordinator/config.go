@@ -37,6 +37,7 @@ type Config struct {
 	Releases string // directory of candidates and of the registry; empty: no candidate is drawn up
 
 	Tick       time.Duration // unit of all deadlines; 0 is one second
+	Heartbeat  time.Duration // on idle sessions; so long may a node take to come back when its session was ended; 0 is 15 s
 	Grace      uint32        // ticks until a lost member no longer holds up a phase; 0 is 5
 	FullCohort uint32        // ticks to wait for the whole cohort before statistics and evaluation; 0 is 600
 	// MaxBatchTicks is the age at which a batch of sums gets no further one, so that no node keeps its secrets longer (S40);

@@ -108,8 +108,9 @@ func (c *Coordinator) Serve(ctx context.Context, listeners Listeners) error {
 	defer c.stop()
 	server := rpc.New(rpc.Config{
 		Book: c.book, Hub: c.hub, Driver: c, Trust: c.cfg.Trust, Source: c.cfg.Source, Log: c.cfg.Log, Now: c.cfg.Now,
-		Observe:  func(method, outcome string) { c.metrics.calls.Inc(method, outcome) },
-		Uploaded: func(n int) { c.metrics.uploaded.Add(float64(n)) },
+		Heartbeat: c.cfg.Heartbeat,
+		Observe:   func(method, outcome string) { c.metrics.calls.Inc(method, outcome) },
+		Uploaded:  func(n int) { c.metrics.uploaded.Add(float64(n)) },
 	})
 	group, _ := service.NewGroup(c.ctx)
 	group.Go("rpc", func(ctx context.Context) error { return server.Serve(ctx, listeners.Federation, listeners.Enrolment) })

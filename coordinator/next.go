@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
-	"github.com/koinon-eu/koinon/coordinator/federationpb"
 	"github.com/koinon-eu/koinon/coordinator/round"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/models/schedule"
@@ -55,15 +54,15 @@ func (r *run) next(ctx context.Context) error {
 		}
 		r.c.cfg.Log.Info("fresh keys for the next sum", "run", runName(r.id), "reason", why)
 	}
-	return r.open(ctx, opening, r.batch(step, opening.spec.Cohort))
+	return r.open(ctx, opening, r.batch(step))
 }
 
-// batch returns how many sums a batch that begins with this step may have: no more than the plan says or still needs, and
-// than fit the packets of its set-up (S9).
-func (r *run) batch(step schedule.Step, cohort secagg.Set) uint16 {
+// batch returns how many sums a batch that begins with this step may have: no more than the plan says, whose bound fits
+// the packets of the set-up (S42), or than it still needs.
+func (r *run) batch(step schedule.Step) uint16 {
 	plan := r.plan.Plan
 	left := int(r.steps(step)-step.Ordinal) + 1
-	return uint16(federationpb.BatchSums(cohort, min(plan.Batch, left, federation.MaxBatch(len(plan.Cohort.Members)))))
+	return uint16(min(plan.Batch, left))
 }
 
 // opening is a round about to be opened.

@@ -95,6 +95,5 @@ func TestVersion2IsCited(t *testing.T) {
 }
 
 var uncited = map[string]bool{
-	"S41": true, // follows from S55, which knows rounds and no batches
 	"S66": true, // what an operator does
 }

@@ -36,6 +36,7 @@ type actor struct {
 	training sync.Mutex
 
 	part      *participant.Participant
+	heard     witness       // of the open batch, for evidence
 	step      schedule.Step // of the open round
 	sigma     [32]byte
 	attempt   int // counts participants, so that late answers of workers are known
@@ -197,9 +198,14 @@ func (a *actor) receive(ctx context.Context, frames []secagg.Frame) {
 	out, err := a.part.Receive(frames)
 	if err != nil {
 		a.send(out.Send) // a complaint or a dispute
+		a.twoFaced(err)
+		if len(frames) > 0 && frames[0].Type == secagg.TypeResult && lie(err) { // (S56)
+			a.stop(err)
+		}
 		a.left(err)
 		return
 	}
+	a.heard.hear(frames)
 	a.perform(ctx, out)
 }
 
@@ -306,7 +312,7 @@ func (a *actor) drop() {
 		a.part.Leave()
 		a.part = nil
 	}
-	a.held = nil
+	a.held, a.heard = nil, witness{}
 }
 
 // settled forgets what belongs to the present sum; packets that are held may be for the next one.

@@ -190,13 +190,14 @@ type storedRun struct {
 	Follow    bool              `json:"follow,omitempty"`
 	Stopped   string            `json:"stopped,omitempty"`
 	StoppedAt time.Time         `json:"stopped_at,omitzero"`
+	Evidence  string            `json:"evidence,omitempty"`
 	Done      bool              `json:"done"`
 }
 
 func (s storedRun) run(id RunID) Run {
 	return Run{
 		ID: id, Plan: s.Plan, Closed: s.Closed, Step: s.Step, State: s.State, Follow: s.Follow,
-		Stopped: s.Stopped, StoppedAt: s.StoppedAt, Done: s.Done,
+		Stopped: s.Stopped, StoppedAt: s.StoppedAt, Evidence: s.Evidence, Done: s.Done,
 	}
 }
 
@@ -236,7 +237,7 @@ func (d Dir) SaveRun(r Run, m *schedule.Machine) error {
 	}
 	s := storedRun{
 		Run: hex.EncodeToString(r.ID[:]), Plan: r.Plan, Closed: r.Closed, Step: r.Step,
-		State: r.State, Machine: old.Machine, Follow: r.Follow, Stopped: r.Stopped, StoppedAt: r.StoppedAt, Done: r.Done,
+		State: r.State, Machine: old.Machine, Follow: r.Follow, Stopped: r.Stopped, StoppedAt: r.StoppedAt, Evidence: r.Evidence, Done: r.Done,
 	}
 	if m != nil {
 		b, err := m.MarshalBinary()
@@ -299,9 +300,4 @@ func (d Dir) Figures() ([]Figures, error) {
 	}
 	slices.SortFunc(out, func(a, b Figures) int { return a.Time.Compare(b.Time) })
 	return out, nil
-}
-
-// KeepEvidence implements Store.
-func (d Dir) KeepEvidence(run RunID, round uint32, name string, data []byte) error {
-	return service.WriteFile(d.Path(evidenceName, fmt.Sprintf("%x-%d-%s", run, round, name)), data, 0o600)
 }

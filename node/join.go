@@ -95,6 +95,7 @@ func (a *actor) join(ctx context.Context, p link.Packet) error {
 		a.drop()
 		return err
 	}
+	a.heard.hear(p.Frames)
 	a.perform(ctx, out)
 	return nil
 }
@@ -107,7 +108,7 @@ func (a *actor) mayResume(d Decision) error {
 	if !d.Approve || !d.Time.After(a.run.StoppedAt) {
 		return fmt.Errorf("%w: this node stopped the run (%s) and waits for its operator", secagg.ErrPlan, a.run.Stopped)
 	}
-	a.run.Stopped, a.run.StoppedAt = "", time.Time{}
+	a.run.Stopped, a.run.StoppedAt, a.run.Evidence = "", time.Time{}, ""
 	return a.n.cfg.Store.SaveRun(a.run, nil)
 }
 

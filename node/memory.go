@@ -1,6 +1,7 @@
 package node
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -146,11 +147,20 @@ func (m *Memory) Figures() []Figures {
 }
 
 // KeepEvidence implements Store.
-func (m *Memory) KeepEvidence(_ RunID, _ uint32, name string, data []byte) error {
+func (m *Memory) KeepEvidence(name string, data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	put(&m.evidence, name, slices.Clone(data))
+	if _, kept := m.evidence[name]; !kept {
+		put(&m.evidence, name, slices.Clone(data))
+	}
 	return nil
+}
+
+// Evidence returns what KeepEvidence kept, by name.
+func (m *Memory) Evidence() map[string][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.evidence)
 }
 
 func put[K comparable, V any](m *map[K]V, k K, v V) {

@@ -53,7 +53,7 @@ func (a *actor) settle(ctx context.Context, c secagg.Closed) error {
 	}
 	checked, err := a.checked(ctx, c, closed.Words)
 	if err != nil {
-		return err
+		return a.found(err, c, a.heard.frames(), closed.Words)
 	}
 	// This node was in the round, so its state was vouched for: by this node itself, or by c+1 others (S62).
 	before := a.run.Follow
@@ -61,7 +61,7 @@ func (a *actor) settle(ctx context.Context, c secagg.Closed) error {
 	if err = a.apply(ctx, c, closed.Words, checked); err != nil {
 		a.run.Follow = before
 	}
-	return err
+	return a.found(err, c, a.heard.frames(), closed.Words)
 }
 
 // checked spot-checks a sum, always in the same chunks, however often that is tried. When the uploads are no longer
@@ -119,12 +119,13 @@ func (a *actor) verified(ctx context.Context, round uint32, step schedule.Step, 
 	if err == nil && c.Round != round {
 		err = fmt.Errorf("%w: the transcript is of round %d", secagg.ErrTranscript, c.Round)
 	}
-	return verified{c, closed.Words}, err
+	return verified{c, closed.Words, closed.Frames}, err
 }
 
 type verified struct {
 	secagg.Closed
-	sum []uint64
+	sum    []uint64
+	frames []secagg.Frame // its transcript
 }
 
 // fetch asks for a sum until it comes.
@@ -156,21 +157,21 @@ func (a *actor) apply(ctx context.Context, c secagg.Closed, sum []uint64, checke
 	}
 	e := step.Encoding
 	if err := secagg.CheckSum(e.Layout, sum, c.Survivors.Len(), e.WeightCap, e.IntMax); err != nil {
-		return err
+		return &modelFault{err: err}
 	}
 	a.training.Lock() // a worker of a round that was aborted may still read the machine
 	defer a.training.Unlock()
 	if err := a.machine.Apply(sum, c.Survivors.Len()); err != nil {
-		return fmt.Errorf("%w: %w", secagg.ErrRange, err)
+		return &modelFault{err: fmt.Errorf("%w: %w", secagg.ErrRange, err)}
 	}
 	model, err := a.machine.Digest()
 	if err == nil && model != c.Model {
-		err = fmt.Errorf("%w: recomputed another model than was announced", secagg.ErrModel)
+		err = &modelFault{model: model, err: fmt.Errorf("%w: recomputed another model than was announced", secagg.ErrModel)}
 	}
 	next := a.run
 	next.State = secagg.NextState(a.run.State, c.Sigma, c.H3, c.SumRoot, model)
 	if err == nil && next.State != c.State {
-		err = fmt.Errorf("%w: recomputed another state than was announced", secagg.ErrModel)
+		err = &modelFault{model: model, err: fmt.Errorf("%w: recomputed another state than was announced", secagg.ErrModel)}
 	}
 	if err == nil {
 		next.Closed, next.Step = c.Round, step.Ordinal
@@ -209,16 +210,19 @@ func lie(err error) bool {
 		errors.Is(err, secagg.ErrResult) || errors.Is(err, secagg.ErrRange)
 }
 
-// stop leaves the run for good, until the operator approves the plan again (S56).
+// stop leaves the run for good, until the operator approves the plan again (S56). What shows why is kept first.
 func (a *actor) stop(cause error) {
+	found := &finding{round: a.run.Closed + 1}
+	errors.As(cause, &found)
 	a.run.Stopped, a.run.StoppedAt = cause.Error(), time.Now().UTC()
-	a.log.Error("run stopped on this node: the coordinator's result does not hold; after looking into it, approve the plan again to go on",
-		"step", a.step.Ordinal, "err", cause)
-	err := a.n.cfg.Store.SaveRun(a.run, nil)
-	if err == nil {
-		err = a.n.cfg.Store.KeepEvidence(a.run.ID, a.step.Ordinal, "reason.txt", []byte(cause.Error()+"\n"))
+	a.run.Evidence = a.keep(found.round, cause, found.proof)
+	file := "none could be kept"
+	if a.run.Evidence != "" {
+		file = evidenceName + "/" + a.run.Evidence
 	}
-	if err != nil {
+	a.log.Error("run stopped on this node: the coordinator's result does not hold; after looking into it, approve the plan again to go on",
+		"step", a.step.Ordinal, "err", cause, "evidence", file, "proof", len(found.proof) > 0)
+	if err := a.n.cfg.Store.SaveRun(a.run, nil); err != nil {
 		a.log.Error("could not be stored", "err", err)
 	}
 }
@@ -285,11 +289,11 @@ func (a *actor) replay(ctx context.Context, round uint32) error {
 	}
 	a.step = step
 	checked, err := a.checked(ctx, v.Closed, v.sum)
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.apply(ctx, v.Closed, v.sum, checked)
 	}
-	if err := a.apply(ctx, v.Closed, v.sum, checked); err != nil {
-		return err
+	if err != nil {
+		return a.found(err, v.Closed, v.frames, v.sum)
 	}
 	a.log.Info("caught up", "round", round, "step", step.Ordinal, "kind", step.Kind.String())
 	a.finished()

@@ -40,7 +40,7 @@ func SpotCheck(ctx context.Context, l *link.Link, run RunID, c secagg.Closed, su
 		}
 		own := secagg.Proof{Data: whole.Chunk(int(q)), Path: secagg.MerklePath(hashes, int(q))}
 		if err := secagg.SpotCheck(c, q, uploads, own); err != nil {
-			return err
+			return &spotFault{chunk: q, uploads: uploads, sum: own, err: err}
 		}
 	}
 	return nil

@@ -39,6 +39,7 @@ type Run struct {
 	Follow    bool     // S62: a sum was taken over that this node could not spot-check
 	Stopped   string   // why this node takes no part until its operator approves the plan again
 	StoppedAt time.Time
+	Evidence  string // the file that shows why, in the evidence folder
 	Done      bool
 }
 
@@ -68,6 +69,7 @@ type Store interface {
 
 	// SaveFigures keeps this member's own figures of a run. They never leave.
 	SaveFigures(Figures) error
-	// KeepEvidence keeps bytes that prove that somebody lied.
-	KeepEvidence(run RunID, round uint32, name string, data []byte) error
+	// KeepEvidence keeps a file that says that somebody lied, and proves it where that can be. A name that is kept
+	// already stays as it is.
+	KeepEvidence(name string, data []byte) error
 }

@@ -23,9 +23,10 @@ var errMissed = errors.New("the round went on without waiting in Mask")
 
 // LoseInMask kills a member's node in the Mask phase of a training round: its
 // peers hold shares of its masks and its own part has not come. The node is
-// stopped when its log says that its share packet is on its way; once `run
-// show` says that the round stands in Mask, it is killed. It is started again
-// as soon as the round has closed without it. Rounds below first are let pass.
+// stopped when its log says that its share packet is on its way, or, for the
+// next round of a batch, that its answer in Unmask is; once `run show` says that
+// the round stands in Mask, it is killed. It is started again as soon as the
+// round has closed without it. Rounds below first are let pass.
 // tell, if not nil, hears what happens when it does.
 func (f *Federation) LoseInMask(ctx context.Context, plan, member string, first int, tell func(string)) (Lost, error) {
 	if tell == nil {
@@ -48,9 +49,15 @@ func (f *Federation) LoseInMask(ctx context.Context, plan, member string, first 
 
 // stopInMask leaves the node paused and its round in Mask, or with errMissed running.
 func (f *Federation) stopInMask(ctx context.Context, plan, member string, first int) (int, error) {
-	node := f.nodes[member]
-	e, err := node.Follow().Next(ctx, "a training round of "+member, func(e Entry) bool {
-		return e.Is("phase", "kind", "train", "phase", "share") && e.Number("round") >= first
+	node, round := f.nodes[member], 0
+	_, err := node.Follow().Next(ctx, "a training round of "+member, func(e Entry) bool {
+		round = e.Number("round")
+		if e.Is("phase", "kind", "train", "phase", "unmask") {
+			round++
+		} else if !e.Is("phase", "kind", "train", "phase", "share") {
+			return false
+		}
+		return round >= first
 	})
 	if err != nil {
 		return 0, err
@@ -58,7 +65,6 @@ func (f *Federation) stopInMask(ctx context.Context, plan, member string, first 
 	if err := node.Pause(); err != nil {
 		return 0, err
 	}
-	round := e.Number("round")
 	if err := f.waitsInMask(ctx, plan, round); err != nil {
 		return round, errors.Join(err, node.Resume())
 	}
@@ -69,7 +75,8 @@ func (f *Federation) stopInMask(ctx context.Context, plan, member string, first 
 // the others' parts take milliseconds.
 const settle = 250 * time.Millisecond
 
-// waitsInMask waits until a round stands in Mask and stays there.
+// waitsInMask waits until a training round, perhaps one that is not open yet,
+// stands in Mask and stays there.
 func (f *Federation) waitsInMask(ctx context.Context, plan string, number int) error {
 	since := time.Time{}
 	deadline := time.Now().Add(3 * time.Second)
@@ -79,7 +86,8 @@ func (f *Federation) waitsInMask(ctx context.Context, plan string, number int) e
 			return err
 		}
 		switch round := r.Round(number); {
-		case round.Outcome != "" || round.Phase != "share" && round.Phase != "mask" || time.Now().After(deadline):
+		case round.Number == 0 && time.Now().Before(deadline):
+		case round.Kind != "train" || round.Outcome != "" || round.Phase != "share" && round.Phase != "mask" || time.Now().After(deadline):
 			return errMissed
 		case round.Phase == "mask" && since.IsZero():
 			since = time.Now()

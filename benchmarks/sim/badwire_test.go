@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -11,7 +12,9 @@ import (
 	"github.com/koinon-eu/koinon/crypto/secagg"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	grpctls "google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
@@ -283,6 +286,47 @@ func TestFlood(t *testing.T) {
 	require.Equal(t, before+1, records())
 	pt.connect()
 	s.completes(pt, run.ID, 4) // proven guilty, it is kept out of the rounds that follow (S72)
+}
+
+// TestFloodUnread: a member that floods and never reads the refusals blocks itself, for the end of its session waits behind
+// what it does not read. After a while the coordinator cuts its connection and says so; the round of the others is
+// unharmed, and the member may come back.
+func TestFloodUnread(t *testing.T) {
+	log := &lookout{}
+	s, pt, run := heldRound(t, func(c *coordinator.Config) {
+		c.Grace, c.FullCohort, c.Heartbeat, c.Log = 500, 10, 300*time.Millisecond, slog.New(slog.NewTextHandler(log, nil))
+	})
+	pt.hangUp()
+	late := changed(pt.newest(secagg.TypeMask), func(p *pb.Packet) { p.Round = 9 })
+	conn, err := grpc.NewClient(pt.config.Address, grpc.WithTransportCredentials(grpctls.NewTLS(pt.config.TLS)),
+		grpc.WithInitialWindowSize(64<<10), grpc.WithInitialConnWindowSize(64<<10)) // neither grows with the line
+	require.NoError(t, err)
+	defer conn.Close()
+	reading := pt.client
+	pt.client = pb.NewFederationClient(conn)
+	stream, ended := pt.open(t.Context()), make(chan error, 1)
+	pt.client = reading
+	go func() {
+		for i := 1; ; i++ {
+			if i%64 == 0 { // what is refused goes out as long as it can
+				time.Sleep(2 * time.Millisecond)
+			}
+			if err := stream.Send(&pb.NodeMessage{Message: &pb.NodeMessage_Packet{Packet: late}}); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the flood is blocked for good")
+	}
+	line, ok := log.line("its connection is cut")
+	require.True(t, ok)
+	require.Contains(t, line, "member=PT")
+	pt.connect()
+	s.completes(pt, run.ID, 5)
 }
 
 // TestSlowReader: a node that holds a session open and never reads or answers costs the others the deadline of the

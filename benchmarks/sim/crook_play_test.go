@@ -227,6 +227,7 @@ func (c *crook) publish() error {
 	root, model := secagg.SumRoot(p.words), digestOf(c.t, c.machine)
 	sigma := secagg.StepDigest(c.roster.ID, c.plan.Digest(), c.server.Sum())
 	state := secagg.NextState(c.state, sigma, c.h3, root, model)
+	c.opened = p.words
 	if c.announce != nil {
 		c.announce(&state, &model)
 	}
@@ -234,6 +235,9 @@ func (c *crook) publish() error {
 	require.NoError(c.t, err)
 	if c.swap {
 		p.words[1]++
+	}
+	if c.tamper != nil {
+		c.tamper(p.uploads)
 	}
 	p.frames, c.state = c.server.Published(), state
 	c.closed[c.round] = p

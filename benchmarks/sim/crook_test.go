@@ -49,6 +49,7 @@ type crook struct {
 	uploads map[uint8][]byte
 	agreed  map[uint8]secagg.Frame // of the open round
 	h3      [32]byte
+	opened  []uint64 // the newest sum, as it is published
 	closed  map[uint32]published
 	out     map[outOf]bool
 
@@ -57,6 +58,7 @@ type crook struct {
 	alter    func(to uint8, p []secagg.Frame) []secagg.Frame // each packet; nil result: not sent
 	falsify  func(sum []uint64)                              // what is published as the sum
 	announce func(state, model *[32]byte)                    // what the result says
+	tamper   func(uploads map[uint8][]uint64)                // what is served of the uploads
 	swap     bool                                            // serve another sum than the announced one
 	swallow  secagg.Set                                      // whose uploads are said to be whole whatever they are
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/koinon-eu/koinon/benchmarks/fairness"
 	"github.com/koinon-eu/koinon/crypto/secagg"
@@ -70,13 +71,11 @@ func (d Deadlines) Ticks() [5]uint32 {
 // defaultDeadlines are those of S67, with ten minutes for local training and upload.
 var defaultDeadlines = Deadlines{Advertise: 30, Share: 30, Mask: 600, Agree: 30, Unmask: 30}
 
-// Bounds of S9: sums of a batch, and sums times members.
-const (
-	maxSums    = 1024
-	maxSecrets = 18_000
-)
+// MaxPacketBytes is the most bytes of frames that one packet carries between coordinator and node. The largest is that of
+// the Share phase, which grows with the batch.
+const MaxPacketBytes = 7 << 20
 
-// defaultBatch makes the key set-up of a batch one sixteenth of each sum, and keeps m·N below the bound for every cohort.
+// defaultBatch makes the key set-up of a batch one sixteenth of each sum. Where MaxBatch is lower, that is the default.
 const defaultBatch = 16
 
 // WithDefaults fills every field that was left out.
@@ -93,7 +92,7 @@ func (p *Plan) WithDefaults() {
 	setDefault(&p.Deadlines.Mask, defaultDeadlines.Mask)
 	setDefault(&p.Deadlines.Agree, defaultDeadlines.Agree)
 	setDefault(&p.Deadlines.Unmask, defaultDeadlines.Unmask)
-	setDefault(&p.Batch, defaultBatch)
+	setDefault(&p.Batch, min(defaultBatch, MaxBatch(len(p.Cohort.Members))))
 	setDefault(&p.Evaluations, 1)
 	setDefault(&p.MinRows, 1)
 }
@@ -144,7 +143,7 @@ func (p *Plan) Validate() error {
 		return fmt.Errorf("plan: evaluations %d: tallies are summed once, at the end, because two would show the difference of their survivors", p.Evaluations)
 	}
 	if most := MaxBatch(len(p.Cohort.Members)); p.Batch < 1 || p.Batch > most {
-		return fmt.Errorf("plan: batch %d, with %d members it must be 1 to %d (S9)", p.Batch, len(p.Cohort.Members), most)
+		return fmt.Errorf("plan: batch %d, with %d members it must be 1 to %d (S9, S42)", p.Batch, len(p.Cohort.Members), most)
 	}
 	if p.MinRows < 1 {
 		return errors.New("plan: min_rows must be at least 1")
@@ -157,8 +156,25 @@ func (p *Plan) Validate() error {
 	return p.checkGates()
 }
 
-// MaxBatch returns the most sums that one batch of n members may have (S9).
-func MaxBatch(n int) int { return min(maxSums, maxSecrets/max(n, 1)) }
+// MaxBatch returns the most sums that one batch of n members may have: within S9, and so that every packet of its set-up
+// fits MaxPacketBytes whatever the members' indexes are (S42). It needs no roster, so that a plan is refused when it is
+// checked and not in a round. At most secagg.MaxCohort members.
+func MaxBatch(n int) int {
+	n = max(1, min(n, secagg.MaxCohort))
+	var cohort secagg.Set // indexes even while there are any: the member with the highest deals every pair it is in (S14)
+	for i := range n {
+		index := 2 * (i + 1)
+		if index > secagg.MaxCohort {
+			index = 2*(n-i) - 1
+		}
+		cohort = cohort.With(uint8(index))
+	}
+	most := min(secagg.MaxSums, secagg.MaxSecrets/n)
+	return sort.Search(most, func(m int) bool {
+		up, down := secagg.SetupBytes(cohort, m+1)
+		return max(up, down) > MaxPacketBytes
+	})
+}
 
 // checkCohort holds the cohort to S6 and S7.
 func (p *Plan) checkCohort() error {

@@ -75,7 +75,6 @@ func TestPlanRoundTrip(t *testing.T) {
 	require.Equal(t, 60, p.Algorithm.Rounds)
 	require.Equal(t, uint32(600), p.Deadlines.Mask)
 	require.Equal(t, 16, p.Batch)
-	require.Equal(t, 281, federation.MaxBatch(64))
 	b, err := p.Encode()
 	require.NoError(t, err)
 	again, err := federation.DecodePlan(b)
@@ -91,6 +90,38 @@ func TestPlanRoundTrip(t *testing.T) {
 	short.Members = short.Members[:4]
 	_, err = p.Set(short)
 	require.ErrorContains(t, err, "PT")
+}
+
+// S42: a batch is as large as S9 and the packets of its set-up allow, and a larger one is refused with the plan.
+func TestMaxBatch(t *testing.T) {
+	for n, want := range map[int]int{3: 1024, 5: 1024, 10: 1024, 17: 749, 30: 245, 60: 61, 64: 54} {
+		require.Equal(t, want, federation.MaxBatch(n), "%d members", n)
+	}
+	for n := secagg.MinCohort; n <= secagg.MaxCohort; n++ {
+		m := federation.MaxBatch(n)
+		require.GreaterOrEqual(t, m, 10, "%d members", n)
+		even, odd, all := secagg.Set{}, secagg.Set{}, secagg.Set{} // there are 127 even indexes; after them come the others
+		for i := range n {
+			all = all.With(uint8(i + 1))
+			if i < 127 {
+				even, odd = even.With(uint8(2*i+2)), odd.With(uint8(2*i+1))
+			} else {
+				even, odd = even.With(uint8(2*(n-i)-1)), odd.With(uint8(2*(n-i)))
+			}
+		}
+		fits := func(cohort secagg.Set, m int) bool {
+			up, down := secagg.SetupBytes(cohort, m)
+			return max(up, down) <= federation.MaxPacketBytes
+		}
+		for _, cohort := range []secagg.Set{even, odd, all} {
+			require.True(t, fits(cohort, m), "%d members, %d sums", n, m)
+		}
+		require.True(t, m == secagg.MaxSums || m == secagg.MaxSecrets/n || !fits(even, m+1), "%d members could have more", n)
+	}
+	_, err := parse("gates:", "batch: 1024\ngates:")
+	require.NoError(t, err)
+	_, err = parse("gates:", "batch: 1025\ngates:")
+	require.ErrorContains(t, err, "batch 1025, with 5 members it must be 1 to 1024")
 }
 
 // A plan's digest changes with everything in it, so an approval covers all of it.

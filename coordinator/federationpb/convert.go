@@ -4,7 +4,6 @@ package federationpb
 
 import (
 	"fmt"
-	"sort"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/crypto/secagg"
@@ -12,24 +11,15 @@ import (
 
 // Limits of what one message may carry; gRPC is configured with MaxMessageBytes on both sides.
 const (
-	MaxMessageBytes  = 8 << 20 // the largest packet: 64 rows and bundles of a batch of one, or the openings (1 MiB)
+	MaxMessageBytes  = 8 << 20 // a packet with what protobuf adds to it
 	MaxPacketFrames  = 4096
-	MaxPacketBytes   = 7 << 20
-	MaxChunkBytes    = 65536 // S53
+	MaxPacketBytes   = federation.MaxPacketBytes // plans are held to batches whose packets fit (S42)
+	MaxChunkBytes    = 65536                     // S53
 	signatureBytes   = 64
 	MaxReasonBytes   = 500
 	MaxVersionBytes  = 64
 	maxFrameBodySize = 2 << 20 // above every limit of secagg.md §5; secagg holds each type to its own
 )
-
-// BatchSums returns how many sums a batch of a cohort may have, at most most, so that each member's set-up fits one
-// packet in either direction (S9); 0 for a cohort of which not even one sum does.
-func BatchSums(cohort secagg.Set, most int) int {
-	return sort.Search(most, func(i int) bool {
-		up, down := secagg.SetupBytes(cohort, i+1)
-		return max(up, down) > MaxPacketBytes
-	})
-}
 
 // FramesToPB moves frames to the wire as they are (S19).
 func FramesToPB(frames []secagg.Frame) []*Frame {

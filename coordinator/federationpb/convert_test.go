@@ -3,6 +3,7 @@ package federationpb_test
 import (
 	"testing"
 
+	"github.com/koinon-eu/koinon/coordinator/federation"
 	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 
@@ -18,6 +19,36 @@ func TestPacketRoundTrip(t *testing.T) {
 	p, err := pb.PacketFromPB(pb.PacketToPB([16]byte{9}, 7, [32]byte{8}, frames))
 	require.NoError(t, err)
 	require.Equal(t, pb.RoundPacket{Run: [16]byte{9}, Round: 7, Plan: [32]byte{8}, Frames: frames}, p)
+}
+
+// S42: the Share packet of the member that deals most, in the largest batch that a plan may have, passes both limits of the
+// wire, and one that is larger than a packet may be does not.
+func TestLargestBatchFits(t *testing.T) {
+	for n := secagg.MinCohort; n <= secagg.MaxComplete; n++ {
+		m := federation.MaxBatch(n)
+		frame := func(kind secagg.Type, size int) secagg.Frame {
+			return secagg.Frame{Type: kind, Sender: uint8(n), Body: make([]byte, size)}
+		}
+		frames := []secagg.Frame{frame(secagg.TypeShare, 96)}
+		frames[0].Signature = make([]byte, 64)
+		for range n {
+			frames = append(frames, frame(secagg.TypeRow, 97+1+32*6))
+		}
+		for range n - 1 {
+			frames = append(frames, frame(secagg.TypeBundle, 1120+4+4+32*m*(n+1)+16))
+		}
+		frames = append(frames, frame(secagg.TypeLeaves, 32*m*n))
+		message := pb.PacketToPB([16]byte{1}, 1, [32]byte{2}, frames)
+		require.Less(t, proto.Size(message), pb.MaxMessageBytes-1<<10, "%d members", n)
+		got, err := pb.PacketFromPB(message)
+		require.NoError(t, err, "%d members", n)
+		require.Len(t, got.Frames, 2*n+1)
+	}
+	half := secagg.Frame{Type: secagg.TypeBundle, Sender: 1, Body: make([]byte, pb.MaxPacketBytes/4)}
+	_, err := pb.FramesFromPB(pb.FramesToPB([]secagg.Frame{half, half, half, half}))
+	require.NoError(t, err)
+	_, err = pb.FramesFromPB(pb.FramesToPB([]secagg.Frame{half, half, half, half, {Type: secagg.TypeRow, Sender: 1, Body: []byte{1}}}))
+	require.ErrorContains(t, err, "over the limit")
 }
 
 func TestFramesRefused(t *testing.T) {
@@ -68,40 +99,4 @@ func FuzzDecodePacket(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, p, again)
 	})
-}
-
-// TestBatchSums: a batch whose set-up is larger than a packet could never begin (S9).
-func TestBatchSums(t *testing.T) {
-	packet := func(size int) []*pb.Frame {
-		var frames []*pb.Frame
-		for ; size > 0; size -= 512 << 10 {
-			frames = append(frames, &pb.Frame{Type: uint32(secagg.TypeBundle), Sender: 1, Body: make([]byte, min(size, 512<<10))})
-		}
-		return frames
-	}
-	for _, n := range []uint8{3, 5, 16, 30, 64} {
-		for step := uint8(1); step <= 2; step++ { // 2: the member with the highest index deals every pair (S14)
-			var cohort secagg.Set
-			for i := range n {
-				cohort = cohort.With(1 + i*step)
-			}
-			most := min(secagg.MaxSums, secagg.MaxSecrets/int(n))
-			m := pb.BatchSums(cohort, most)
-			require.GreaterOrEqual(t, m, 1)
-			up, down := secagg.SetupBytes(cohort, m)
-			_, err := pb.FramesFromPB(packet(max(up, down)))
-			require.NoError(t, err)
-			if m < most {
-				up, down = secagg.SetupBytes(cohort, m+1)
-				_, err = pb.FramesFromPB(packet(max(up, down)))
-				require.Error(t, err)
-			}
-			require.Equal(t, 1, pb.BatchSums(cohort, 1))
-		}
-	}
-	var cohort secagg.Set
-	for i := range uint8(30) {
-		cohort = cohort.With(1 + i)
-	}
-	require.Less(t, pb.BatchSums(cohort, 600), 600)
 }

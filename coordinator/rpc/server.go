@@ -71,7 +71,7 @@ type Config struct {
 	Source    *identity.Source // the coordinator's certificate
 	Log       *slog.Logger
 	Now       func() time.Time
-	Heartbeat time.Duration // between heartbeats on an idle session; 0 is 15 s
+	Heartbeat time.Duration // between heartbeats on an idle session; 0 is 15 s. So long may a node take to come back when its session was ended
 	Observe   func(method, outcome string)
 	Uploaded  func(bytes int) // counts stored chunk bytes
 }
@@ -81,6 +81,7 @@ type Server struct {
 	cfg        Config
 	federation *grpc.Server // Federation and Admin, mutual TLS
 	enrolment  *grpc.Server
+	conns      conns // of the Federation listener
 	mu         sync.Mutex
 	inFlight   map[identity.Peer]int
 }
@@ -118,7 +119,7 @@ func New(cfg Config) *Server {
 	if cfg.Uploaded == nil {
 		cfg.Uploaded = func(int) {}
 	}
-	s := &Server{cfg: cfg, inFlight: map[identity.Peer]int{}}
+	s := &Server{cfg: cfg, conns: conns{open: map[string]net.Conn{}}, inFlight: map[identity.Peer]int{}}
 	s.federation = grpc.NewServer(s.options(credentials.NewTLS(identity.ServerConfig(cfg.Trust, cfg.Source)),
 		pb.MaxMessageBytes, keepalive.ServerParameters{Time: pingAfter, Timeout: pingWait}, s.known)...)
 	pb.RegisterFederationServer(s.federation, &federationService{Server: s})
@@ -271,7 +272,7 @@ func (s *Server) person(ctx context.Context) (admin.Person, error) {
 // Serve answers on both listeners until ctx ends, then lets calls in flight finish for a short while.
 func (s *Server) Serve(ctx context.Context, federation, enrolment net.Listener) error {
 	failed := make(chan error, 2)
-	go func() { failed <- s.federation.Serve(federation) }()
+	go func() { failed <- s.federation.Serve(s.conns.over(federation)) }()
 	go func() { failed <- s.enrolment.Serve(service.AtMost(enrolment, maxStrangers)) }()
 	select {
 	case err := <-failed:

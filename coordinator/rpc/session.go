@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/koinon-eu/koinon/coordinator/admin"
 	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 
@@ -51,7 +52,23 @@ func (s *federationService) Session(stream sessionStream) error {
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
+	if ctx.Err() == nil {
+		s.reset(member, s.conns.cutter(ctx))
+	}
 	return err
+}
+
+// reset cuts the connection of a session that was ended here, unless its node has opened another one in time. A node
+// that reads what it is told does; one that does not read would never hear that its session is over, and block in what
+// it still sends.
+func (s *federationService) reset(member admin.Member, cut func()) {
+	time.AfterFunc(s.cfg.Heartbeat, func() {
+		if s.cfg.Hub.Connected().Has(member.Index) {
+			return
+		}
+		s.cfg.Log.Warn("session was ended and the node has not come back, its connection is cut", "member", member.Name)
+		cut()
+	})
 }
 
 // remind asks a node to sync whose hello names another roster than the newest. It may have accepted that one since it

@@ -5,13 +5,14 @@ import (
 	"slices"
 )
 
-// Kinds of evidence (S68). That about models is judged where models are.
+// Kinds of evidence (S68).
 const (
 	BlameBundle       uint8 = 1    // a dealer sealed something else than it committed to
 	BlameShare        uint8 = 2    // a holder gave a share that is not the committed one
 	BlameDealing      uint8 = 3    // a dealer's shares do not give the committed seed
 	BlameEquivocation uint8 = 4    // one sender signed two messages where one is allowed
 	BlameSum          uint8 = 5    // the coordinator published another sum than that of the uploads
+	BlameModel        uint8 = 6    // the coordinator announced what does not follow from its sum
 	BlameComplaint    uint8 = 0x11 // a complaint about a dealer who did no wrong (1')
 )
 
@@ -64,6 +65,8 @@ func CheckEvidence(r Roster, e []byte) (Blame, Spec, error) {
 		member, err = p.equivocation()
 	case BlameSum:
 		err = p.falseSum() // names the coordinator, member 0
+	case BlameModel:
+		err = p.falseModel() // the coordinator as well
 	default:
 		err = p.nothing()
 	}

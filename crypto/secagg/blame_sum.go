@@ -33,17 +33,7 @@ func FalseSum(frames []Frame, reporter uint8, k uint16, q uint32, uploads map[ui
 // the uploads are in h3, the seeds are the committed ones and sum_root is signed,
 // so that only one leaf is right. An error means that nothing is proven.
 func (p *proof) falseSum() error {
-	sum, err := p.one(TypeSum)
-	if err != nil {
-		return err
-	}
-	if p.v, err = openView(p.r, p.spec, sum); err != nil {
-		return err
-	}
-	if err := p.v.sum.Validate(int(p.v.spec.N)); err != nil {
-		return err
-	}
-	closed, err := p.round(0)
+	closed, err := p.published()
 	if err != nil {
 		return err
 	}
@@ -64,6 +54,21 @@ func (p *proof) falseSum() error {
 		return p.nothing()
 	}
 	return nil
+}
+
+// published reads the frames of a published round, whichever it is.
+func (p *proof) published() (*Closed, error) {
+	sum, err := p.one(TypeSum)
+	if err != nil {
+		return nil, err
+	}
+	if p.v, err = openView(p.r, p.spec, sum); err != nil {
+		return nil, err
+	}
+	if err := p.v.sum.Validate(int(p.v.spec.N)); err != nil {
+		return nil, err
+	}
+	return p.round(0)
 }
 
 // chunks reads one chunk of every survivor and returns its number and the leaf

@@ -17,15 +17,16 @@ const description = "The coordinator of a federation: sums masked updates, evalu
 
 // grammar is the command line.
 type grammar struct {
-	Init    initCommand     `cmd:"" help:"Make a new federation in an empty directory."`
-	Serve   serveCommand    `cmd:"" help:"Run the coordinator until stopped."`
-	Member  memberCommands  `cmd:"" help:"Invite and look after members."`
-	Plan    planCommands    `cmd:"" help:"Check, submit and read plans."`
-	Run     runCommands     `cmd:"" help:"Watch, start and stop runs."`
-	Release releaseCommands `cmd:"" help:"Approve and revoke releases."`
-	Journal journalCommands `cmd:"" help:"Verify and export the journal."`
-	Backup  backupCommand   `cmd:"" help:"Copy everything that a new machine would need."`
-	Restore restoreCommand  `cmd:"" help:"Make a state directory from a backup."`
+	Init     initCommand      `cmd:"" help:"Make a new federation in an empty directory."`
+	Serve    serveCommand     `cmd:"" help:"Run the coordinator until stopped."`
+	Member   memberCommands   `cmd:"" help:"Invite and look after members."`
+	Plan     planCommands     `cmd:"" help:"Check, submit and read plans."`
+	Run      runCommands      `cmd:"" help:"Watch, start and stop runs."`
+	Release  releaseCommands  `cmd:"" help:"Approve and revoke releases."`
+	Evidence evidenceCommands `cmd:"" help:"Show and hand on what proves a fault."`
+	Journal  journalCommands  `cmd:"" help:"Verify and export the journal."`
+	Backup   backupCommand    `cmd:"" help:"Copy everything that a new machine would need."`
+	Restore  restoreCommand   `cmd:"" help:"Make a state directory from a backup."`
 }
 
 // output chooses between words and JSON.

@@ -100,6 +100,7 @@ func examine(ctx context.Context, d node.Dir, now time.Time) []finding {
 	own := owner(d)
 	out = append(out, own, keys(ctx, d, file), certificate(d, file, now), clock(d, file, now), roster(d, file))
 	out = append(out, records(d)...)
+	out = append(out, stops(d))
 	out = append(out, data(d, file)...)
 	out = append(out, disk(d))
 	if own.State == "fail" { // asking leaves a record, which would belong to the wrong user

@@ -24,15 +24,16 @@ const description = "A member's node: the national table stays here, sums leave 
 
 // grammar is the command line.
 type grammar struct {
-	Enroll  enrollCommand   `cmd:"" help:"Make this directory a member's node, with an invite."`
-	Serve   serveCommand    `cmd:"" help:"Take part in rounds until stopped."`
-	Data    dataCommands    `cmd:"" help:"Look at the national table."`
-	Plan    planCommands    `cmd:"" help:"Read plans and decide on them."`
-	Roster  rosterCommands  `cmd:"" help:"Look at the members and accept changes."`
-	Budget  budgetCommands  `cmd:"" help:"What this node has given away."`
-	Egress  egressCommands  `cmd:"" help:"Every message that left this node."`
-	Figures figuresCommands `cmd:"" help:"This member's own figures, alone against federated."`
-	Doctor  doctorCommand   `cmd:"" help:"Check that everything is in order."`
+	Enroll   enrollCommand    `cmd:"" help:"Make this directory a member's node, with an invite."`
+	Serve    serveCommand     `cmd:"" help:"Take part in rounds until stopped."`
+	Data     dataCommands     `cmd:"" help:"Look at the national table."`
+	Plan     planCommands     `cmd:"" help:"Read plans and decide on them."`
+	Roster   rosterCommands   `cmd:"" help:"Look at the members and accept changes."`
+	Budget   budgetCommands   `cmd:"" help:"What this node has given away."`
+	Egress   egressCommands   `cmd:"" help:"Every message that left this node."`
+	Evidence evidenceCommands `cmd:"" help:"What shows that somebody lied."`
+	Figures  figuresCommands  `cmd:"" help:"This member's own figures, alone against federated."`
+	Doctor   doctorCommand    `cmd:"" help:"Check that everything is in order."`
 }
 
 // place is the state directory of a command.

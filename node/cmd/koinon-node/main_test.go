@@ -300,7 +300,7 @@ func TestDoctor(t *testing.T) {
 	for _, line := range []string{"ok    config", "ok    owner", "ok    keys", "ok    certificate", "ok    clock", "ok    roster", "ok    budget", "ok    egress", "ok    data", "fail  coordinator"} {
 		require.Contains(t, out, line)
 	}
-	require.Contains(t, problems, "1 of 12 checks failed")
+	require.Contains(t, problems, "1 of 13 checks failed")
 
 	require.NoError(t, os.Chmod(d.Path("keys"), 0o755))
 	require.NoError(t, os.WriteFile(d.Path("budget.log"), []byte("not a ledger\n"), 0o600))

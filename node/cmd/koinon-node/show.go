@@ -43,6 +43,7 @@ type planView struct {
 	Policy     string            `json:"policy"`
 	Unattended bool              `json:"unattended"`
 	Decision   node.Decision     `json:"decision"`
+	Stopped    []stoppedRun      `json:"stopped,omitempty"`
 	Exposure   []string          `json:"exposure"`
 }
 
@@ -76,12 +77,16 @@ func viewOf(d node.Dir, p *federation.Plan, now time.Time) (planView, error) {
 		return planView{}, err
 	}
 	decision, err := d.Decision(p.Digest())
+	if err != nil {
+		return planView{}, err
+	}
+	stopped, err := stoppedRuns(d, p.Digest())
 	n := len(p.Cohort.Members)
 	t := secagg.Threshold(n)
 	return planView{
 		Digest: p.Digest(), Plan: p, N: n, T: t, C: n - t, Roster: len(roster.Members),
 		Law: verdict(p.Check(now.UTC().Format(time.DateOnly))), Policy: verdict(policy.Allows(p)),
-		Unattended: policy.RunsUnattended(p), Decision: decision, Exposure: exposure(p, n, t),
+		Unattended: policy.RunsUnattended(p), Decision: decision, Stopped: stopped, Exposure: exposure(p, n, t),
 	}, err
 }
 
@@ -121,6 +126,9 @@ func (v planView) print(w io.Writer) error {
 	line("plan", "%s", p.Name)
 	line("digest", "%s", v.Digest)
 	line("decision", "%s", decisionWord(v.Decision))
+	for _, s := range v.Stopped {
+		line("stopped here", "run %s, round %d: %s; see %s", s.Run[:8], s.Round, s.Reason, or(s.Evidence, "the log"))
+	}
 	b.WriteString("\n")
 	line("purpose", "%s: %s", d.PurposeCode, d.Use)
 	line("unit", "%s; target: %s; profiling: %t", d.Unit, d.Target, d.Profiling)

@@ -62,7 +62,7 @@ func (c Config) Validate() error {
 			"at most %d", most)
 	}
 	if err := c.Layout().Validate(c.Nodes); err != nil {
-		return cli.Usage(err)
+		return cli.Hint(cli.Usage(err), "with 15 bits a cohort has at most %d members", secagg.MaxComplete)
 	}
 	return nil
 }

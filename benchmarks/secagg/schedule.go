@@ -79,6 +79,7 @@ func newPlan(name string, members []string) (*federation.Plan, error) {
 		Schema:       schema,
 		Architecture: arch.Spec{Kind: "logistic"},
 		Algorithm:    aggregate.Spec{Rounds: 1},
+		Batch:        1, // a set-up that serves more sums than are made would be charged to one
 		Cohort:       federation.Cohort{Members: members},
 		Gates:        []fairness.Gate{{Metric: fairness.AUROC, Bound: fairness.Point, AtLeast: &never}},
 		Deadlines:    federation.Deadlines{Advertise: ticks, Share: ticks, Mask: ticks, Agree: ticks, Unmask: ticks},

@@ -72,6 +72,34 @@ func TestFedAdam(t *testing.T) {
 	require.Zero(t, w[1], "a coordinate that nothing touches stays")
 }
 
+// TestAdaptive: Reddi et al. 2021, Algorithm 2, with the second moments of
+// FedYogi and FedAdagrad, v_{-1} = τ², against the formulas.
+func TestAdaptive(t *testing.T) {
+	second := map[string]func(v, d float64) float64{
+		FedYogi: func(v, d float64) float64 {
+			if v == d*d {
+				return v
+			}
+			return v - 0.001*d*d*math.Copysign(1, v-d*d)
+		},
+		FedAdagrad: func(v, d float64) float64 { return v + d*d },
+	}
+	for name, next := range second {
+		o := optimizer(t, problem(name, MiniBatch, 1))
+		w := []float32{0}
+		want, m, v := 0.0, 0.0, 1e-6
+		for _, change := range []float32{1, -0.5, 1e-4, 0.001, 0} {
+			require.NoError(t, o.Apply(w, Sum{Values: []float32{change}, Weight: 100}))
+			d := -float64(change)
+			m = 0.9*m + 0.1*d
+			v = next(v, d)
+			want -= 0.5 * m / (math.Sqrt(v) + 1e-3)
+			require.InDelta(t, want, w[0], 1e-5*math.Abs(want), name)
+		}
+		require.ErrorIs(t, o.SetState(appendFloats(nil, 0, -1)), errNegative)
+	}
+}
+
 // TestNewtonSolvesAQuadratic: with a constant Hessian one step at rate 1 is exact.
 func TestNewtonSolvesAQuadratic(t *testing.T) {
 	p := problem(Newton, FullBatch, 2)
@@ -114,7 +142,10 @@ func TestNewtonColumnLimit(t *testing.T) {
 }
 
 func TestApplyRefuses(t *testing.T) {
-	for _, name := range []string{FedAdam, FedAvg, FedAvgM, Newton} {
+	for _, name := range Names {
+		if name == FedProx {
+			continue
+		}
 		o := optimizer(t, problem(name, FullBatch, 2))
 		w := []float32{1, 1}
 		require.Error(t, o.Apply(w, Sum{Values: []float32{1}, Ints: []int64{1}, Weight: 1}), name)
@@ -130,7 +161,7 @@ func TestApplyRefuses(t *testing.T) {
 
 // TestStateRoundTrip: a restart goes on with the same bits.
 func TestStateRoundTrip(t *testing.T) {
-	for _, name := range []string{FedAdam, FedAvg, FedAvgM, Newton} {
+	for _, name := range Names {
 		p := problem(name, FullBatch, 3)
 		a, w := optimizer(t, p), []float32{0, 0, 0}
 		apply := func(o Optimizer, w []float32, k int) {
@@ -163,6 +194,8 @@ var golden = []struct{ name, local, digest string }{
 	{FedAdam, FullBatch, "cfd55c19facfedc34adcdadae52d65b42414b1bd82efb6b264954d3f12181caa"},
 	{FedAdam, MiniBatch, "fe394d849e996feeb5437aed8a6730acbe9b4d34f6368f9f7595e95ddc15dd39"},
 	{FedAvg, MiniBatch, "67fef704e56970154d11ce7d76b84d012c07bbf4dc93ea1c488c26468ef89f37"},
+	{FedAdagrad, FullBatch, "f02c39bda34d54f58e5cb3730b7050daacf167890cc4c0759b178132f09595db"},
+	{FedYogi, FullBatch, "baf0dcd7b5b53264eb0175a436c90fd9d7b96a5b0914f16c7b3c78ea572098f9"},
 	{FedAvgM, MiniBatch, "e489299296dc4f3fc0e294a6e25bb3bcfcaac107ca3c71ee164781f846f4e690"},
 	{Newton, FullBatch, "1b9e31ae66bb552c4973625ccdd8596763acbd27eebc72d2fafc6b9324630006"},
 }
@@ -225,6 +258,8 @@ func TestSpecRefuses(t *testing.T) {
 	} {
 		require.ErrorContains(t, s.Validate(arch.Spec{Kind: arch.Logistic}), name)
 	}
+	require.ErrorContains(t, Spec{Name: FedProx, Local: FullBatch}.Validate(arch.Spec{Kind: arch.Logistic}), "mini-batch")
+	require.ErrorContains(t, Spec{Proximal: 0.1}.Validate(arch.Spec{Kind: arch.Logistic}), "proximal")
 	require.ErrorContains(t, Spec{Name: Newton}.Validate(arch.Spec{Kind: arch.MLP}), "logistic")
 	require.ErrorContains(t, Spec{Name: Newton, Local: MiniBatch}.Validate(arch.Spec{Kind: arch.Logistic}), "full-batch")
 }

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -36,10 +37,14 @@ func New(p Problem) (Optimizer, error) {
 	switch p.Spec.Name {
 	case FedAdam:
 		return newFedAdam(p), nil
-	case FedAvg:
+	case FedAdagrad:
+		return newAdaptive(p, adagrad), nil
+	case FedAvg, FedProx: // they differ at the members only
 		return fedAvg{p}, nil
 	case FedAvgM:
 		return &fedAvgM{Problem: p, velocity: make([]float64, len(p.Decayed))}, nil
+	case FedYogi:
+		return newAdaptive(p, yogi), nil
 	case Newton:
 		if n := len(p.Decayed); n > MaxNewtonColumns {
 			return nil, fmt.Errorf("newton: %d columns, at most %d: use fedadam", n, MaxNewtonColumns)
@@ -48,6 +53,8 @@ func New(p Problem) (Optimizer, error) {
 	}
 	return nil, fmt.Errorf("algorithm: name %q is not known", p.Spec.Name)
 }
+
+var errNegative = errors.New("optimiser state has a negative second moment")
 
 // Digest names parameters and the optimiser's memory together.
 func Digest(params []float32, o Optimizer) [32]byte {

@@ -159,7 +159,7 @@ func (o *objective) judge(s Settings, folds []fold, rnd io.Reader, ask bool) (fl
 	total := 0.0
 	for i := range folds {
 		f := &folds[i]
-		if _, err := o.epoch(f.adam, f.params, f.rows, s.Batch, float64(len(f.rows)), rnd); err != nil {
+		if _, err := o.epoch(f.adam, f.params, f.rows, s.Batch, float64(len(f.rows)), nil, rnd); err != nil {
 			return 0, err
 		}
 		if !ask {
@@ -184,7 +184,7 @@ func runEpochs(s Settings, m *feature.Matrix, o *objective, epochs int) (*Fit, e
 	a := newAdam(len(params), s.Rate)
 	fit := &Fit{Params: params, Steps: epochs}
 	for range epochs {
-		if fit.Loss, err = o.epoch(a, params, rows, s.Batch, float64(m.Rows), rnd); err != nil {
+		if fit.Loss, err = o.epoch(a, params, rows, s.Batch, float64(m.Rows), nil, rnd); err != nil {
 			return nil, err
 		}
 	}

@@ -176,8 +176,12 @@ func (m *Member) change(machine *schedule.Machine, rnd io.Reader) ([]float32, er
 	params := append([]float32(nil), start...)
 	a := newAdam(len(params), algorithm.LocalRate)
 	rows := allRows(m.train.Rows)
+	var near *proximal
+	if algorithm.Proximal > 0 {
+		near = &proximal{mu: algorithm.Proximal, start: start}
+	}
 	for range algorithm.LocalEpochs {
-		if _, err := m.objective.epoch(a, params, rows, algorithm.Batch, float64(m.encoder.Rows), rnd); err != nil {
+		if _, err := m.objective.epoch(a, params, rows, algorithm.Batch, float64(m.encoder.Rows), near, rnd); err != nil {
 			return nil, err
 		}
 	}

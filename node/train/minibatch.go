@@ -47,7 +47,8 @@ func (a *adam) step(params []float32) {
 // epoch goes once through the rows in a new order from rnd, in batches, and
 // returns the mean loss seen on the way. weight is the number of rows l2 is
 // shared over: those of the objective, which in a federation are the pooled ones.
-func (o *objective) epoch(a *adam, params []float32, rows []int32, batch int, weight float64, rnd io.Reader) (float64, error) {
+// near draws the steps back to where the round began; nil draws nowhere.
+func (o *objective) epoch(a *adam, params []float32, rows []int32, batch int, weight float64, near *proximal, rnd io.Reader) (float64, error) {
 	if err := shuffle(rows, rnd); err != nil {
 		return 0, err
 	}
@@ -67,9 +68,27 @@ func (o *objective) epoch(a *adam, params []float32, rows []int32, batch int, we
 				a.grad[i] += decay * float64(params[i])
 			}
 		}
+		near.add(a.grad, params)
 		a.step(params)
 	}
 	return total / float64(max(len(rows), 1)), nil
+}
+
+// proximal is the term ½·μ·‖w − start‖² of FedProx (Li et al. 2020, Algorithm 2),
+// which keeps members with unlike tables from drifting apart in their local steps.
+type proximal struct {
+	mu    float64
+	start []float32
+}
+
+// add adds the term's gradient. A nil term adds nothing.
+func (p *proximal) add(grad []float64, params []float32) {
+	if p == nil {
+		return
+	}
+	for i, w := range params {
+		grad[i] += p.mu * (float64(w) - float64(p.start[i]))
+	}
 }
 
 // shuffle permutes rows (Fisher–Yates) with eight bytes of rnd a row.

@@ -103,3 +103,13 @@ func TestLabelledDropsEmptyLabels(t *testing.T) {
 	require.NoError(t, err)
 	require.Same(t, m, same)
 }
+
+// TestProximal: the gradient of ½·μ·‖w − start‖² is added, and none without a term.
+func TestProximal(t *testing.T) {
+	grad := []float64{1, 2}
+	p := &proximal{mu: 0.5, start: []float32{1, -1}}
+	p.add(grad, []float32{3, -1})
+	require.Equal(t, []float64{2, 2}, grad)
+	(*proximal)(nil).add(grad, []float32{9, 9})
+	require.Equal(t, []float64{2, 2}, grad)
+}

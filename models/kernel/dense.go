@@ -1,0 +1,123 @@
+package kernel
+
+import "math"
+
+// product is C = max(F + A·B, floor) for A of m×k and B of k×n. Each element
+// is added up in the order of k, beginning with F.
+type product struct {
+	m, n, k    int
+	a          []float32
+	aRow, aCol int // element (i, l) of A is a[i·aRow + l·aCol]
+	b          []float32
+	bRow       int
+	f          []float32 // row i from f[i·fRow]; nil is zero
+	fRow       int
+	c          []float32
+	cRow       int
+	floor      float32
+}
+
+// noFloor is below every number.
+var noFloor = float32(math.Inf(-1))
+
+// check panics where the assembly would read or write outside of a slice.
+func (p *product) check() {
+	if p.m < 1 || p.n < 1 || p.k < 1 || p.aRow < 0 || p.aCol < 0 || p.fRow < 0 || p.bRow < 0 || p.cRow < p.n && p.m > 1 {
+		panic("kernel: bad shape")
+	}
+	_ = p.a[(p.m-1)*p.aRow+(p.k-1)*p.aCol]
+	_ = p.b[(p.k-1)*p.bRow+p.n-1]
+	_ = p.c[(p.m-1)*p.cRow+p.n-1]
+	if p.f != nil {
+		_ = p.f[(p.m-1)*p.fRow+p.n-1]
+	}
+}
+
+// Linear is a dense layer: y = x·W + b, then max(y, 0) if relu, with x of
+// rows×in, W of in×out, b of out and y of rows×out numbers. y must not overlap
+// the others.
+func Linear(y, x, w, b []float32, rows, in, out int, relu bool) {
+	active.linear(y, x, w, b, rows, in, out, relu)
+}
+
+func (w width) linear(y, x, weights, bias []float32, rows, in, out int, relu bool) {
+	if rows == 0 {
+		return
+	}
+	if out == 1 && !relu {
+		w.dots(y[:rows], x[:rows*in], weights[:in], bias[0])
+		return
+	}
+	floor := noFloor
+	if relu {
+		floor = 0
+	}
+	w.product(&product{
+		m: rows, n: out, k: in, a: x, aRow: in, aCol: 1, b: weights, bRow: out,
+		f: bias, c: y, cRow: out, floor: floor,
+	})
+}
+
+// AddWeights adds xᵀ·dy, the derivative of a layer's weights, to dw of in×out
+// numbers, for x of rows×in and dy of rows×out.
+func AddWeights(dw, x, dy []float32, rows, in, out int) { active.weights(dw, x, dy, rows, in, out) }
+
+func (w width) weights(dw, x, dy []float32, rows, in, out int) {
+	if rows == 0 {
+		return
+	}
+	p := product{k: rows, f: dw, c: dw, floor: noFloor}
+	if out == 1 { // dwᵀ = dyᵀ·x, so that vectors are filled
+		p.m, p.n, p.a, p.aRow, p.aCol, p.b, p.bRow = 1, in, dy, rows, 1, x, in
+	} else {
+		p.m, p.n, p.a, p.aRow, p.aCol, p.b, p.bRow = in, out, x, 1, in, dy, out
+	}
+	p.cRow, p.fRow = p.n, p.n
+	w.product(&p)
+}
+
+// one is the left side of a sum of rows.
+var one = []float32{1}
+
+// AddRows adds the sum of the rows of dy, rows×out numbers, to db: the
+// derivative of a bias.
+func AddRows(db, dy []float32, rows, out int) { active.addRows(db, dy, rows, out) }
+
+func (w width) addRows(db, dy []float32, rows, out int) {
+	if rows == 0 {
+		return
+	}
+	if out == 1 {
+		sum := float32(0)
+		for _, d := range dy[:rows] {
+			sum += d
+		}
+		db[0] += sum
+		return
+	}
+	w.product(&product{
+		m: 1, n: out, k: rows, a: one, b: dy, bRow: out,
+		f: db, c: db, cRow: out, floor: noFloor,
+	})
+}
+
+// Inputs is dx = dy·Wᵀ, the derivative of a layer's inputs, for dy of rows×out,
+// W of in×out and dx of rows×in numbers. turned is scratch of in·out numbers.
+func Inputs(dx, dy, w, turned []float32, rows, in, out int) {
+	active.inputs(dx, dy, w, turned, rows, in, out)
+}
+
+func (w width) inputs(dx, dy, weights, turned []float32, rows, in, out int) {
+	if rows == 0 {
+		return
+	}
+	if out == 1 {
+		turned = weights
+	} else {
+		w.transpose(turned[:in*out], weights[:in*out], in, out)
+	}
+	w.product(&product{
+		m: rows, n: in, k: out, a: dy, aRow: out, aCol: 1, b: turned, bRow: in,
+		c: dx, cRow: in, floor: noFloor,
+	})
+}

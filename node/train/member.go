@@ -137,7 +137,7 @@ func (m *Member) trainVector(machine *schedule.Machine, step schedule.Step, rnd 
 	if m.objective == nil {
 		shards, batch := fullShards, fullBatch
 		if mini {
-			shards, batch = miniShards, shardRows(cfg.Algorithm.Batch)
+			shards, batch = miniShards(cfg.Algorithm.Batch), miniBatch(cfg.Algorithm.Batch)
 		}
 		o, err := newObjective(cfg.Architecture, m.train, shards, batch)
 		if err != nil {

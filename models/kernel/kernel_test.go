@@ -230,6 +230,32 @@ func TestVectors(t *testing.T) {
 	})
 }
 
+// Rows are copied as they are, from the first and the last place of src, and
+// any number of them.
+func TestGather(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	eachWidth(t, func(t *testing.T, w width) {
+		for _, k := range []int{0, 1, 3, 8, 16, 17, 40, 64} {
+			src := random(r, 20*k)
+			for n := range 40 {
+				rows := make([]int32, n)
+				for i := range rows {
+					rows[i] = int32(r.IntN(20))
+				}
+				dst := guarded(n * k)
+				w.gather(dst.v, src, rows, k)
+				dst.intact(t)
+				for i, row := range rows {
+					require.Equal(t, src[int(row)*k:(int(row)+1)*k], dst.v[i*k:(i+1)*k])
+				}
+			}
+		}
+	})
+	require.Panics(t, func() { Gather(make([]float32, 4), make([]float32, 4), []int32{0, 2}, 2) })
+	require.Panics(t, func() { Gather(make([]float32, 3), make([]float32, 4), []int32{0, 1}, 2) })
+	require.Panics(t, func() { Gather(make([]float32, 4), make([]float32, 4), []int32{0, -1}, 2) })
+}
+
 // Adam is Algorithm 1 of Kingma and Ba in float64, over several steps.
 func TestAdam(t *testing.T) {
 	w, m, v := []float32{1, -2, 3}, make([]float32, 3), make([]float32, 3)

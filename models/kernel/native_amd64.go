@@ -214,6 +214,34 @@ func (w width) dots(y, x, weights []float32, bias float32) {
 	}
 }
 
+// lookAhead is how many rows a gather fetches before it copies them: enough for
+// memory to answer, and few enough to stay in a first-level cache.
+const lookAhead = 8
+
+func (w width) gather(dst, src []float32, rows []int32, k int) {
+	if w == 0 || k == 0 || len(rows) == 0 {
+		gatherPortable(dst, src, rows, k)
+		return
+	}
+	_ = dst[:len(rows)*k]
+	for _, r := range rows {
+		_ = src[int(r)*k : (int(r)+1)*k]
+	}
+	n := max(len(rows)-lookAhead, 0)
+	if n > 0 {
+		w.gatherRows(n, k, &dst[0], &src[0], &rows[0], &rows[lookAhead])
+	}
+	w.gatherRows(len(rows)-n, k, &dst[n*k], &src[0], &rows[n], &rows[n])
+}
+
+func (w width) gatherRows(n, k int, dst, src *float32, rows, ahead *int32) {
+	if w == 512 {
+		gather512(n, k, dst, src, rows, ahead)
+	} else {
+		gather256(n, k, dst, src, rows, ahead)
+	}
+}
+
 // transpose is t = aᵀ.
 func (w width) transpose(t, a []float32, rows, cols int) {
 	if w == 0 {

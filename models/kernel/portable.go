@@ -94,6 +94,12 @@ func dotsPortable(y, x, w []float32, bias float32) {
 	}
 }
 
+func gatherPortable(dst, src []float32, rows []int32, k int) {
+	for i, r := range rows {
+		copy(dst[i*k:(i+1)*k], src[int(r)*k:(int(r)+1)*k])
+	}
+}
+
 // transposePortable is t = aᵀ, but for what the first rows have in the first
 // columns.
 func transposePortable(t, a []float32, rows, cols, firstRows, firstCols int) {

@@ -6,6 +6,9 @@ import "math"
 // elsewhere. dz may be dy.
 func ReLUBack(dz, dy, y []float32) { active.reluBack(dz, dy[:len(dz)], y[:len(dz)]) }
 
+// Gather copies the named rows of src, k numbers each, to dst, one after the other.
+func Gather(dst, src []float32, rows []int32, k int) { active.gather(dst, src, rows, k) }
+
 // CrossEntropy writes σ(z) − y of each logit z with label y, 0 or 1, into d,
 // and log(1+e^z) − y·z, without overflow, into loss. It returns the sum of
 // the losses. |error| of both is below 3e-7·max(1, |z|).

@@ -22,6 +22,7 @@ GLOBL lanes<>(SB), RODATA|NOPTR, $64
 #define ADAM ·adam256
 #define ENTROPY ·entropy256
 #define DOTS ·dots256
+#define GATHER ·gather256
 #define V0 Y0
 #define V1 Y1
 #define V2 Y2
@@ -50,6 +51,7 @@ GLOBL lanes<>(SB), RODATA|NOPTR, $64
 	VMOVDQU (R9)(N*4), Y15     \
 	NEGQ    N
 #define MLOAD(FROM, V) VMASKMOVPS FROM, Y15, V
+#define MSTORE(V, TO) VMASKMOVPS V, Y15, TO
 #define HALVE
 #include "vector_amd64.h"
 

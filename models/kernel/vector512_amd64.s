@@ -11,6 +11,7 @@
 #define ADAM ·adam512
 #define ENTROPY ·entropy512
 #define DOTS ·dots512
+#define GATHER ·gather512
 #define V0 Z0
 #define V1 Z1
 #define V2 Z2
@@ -38,6 +39,7 @@
 	BZHIQ N, R9, R9 \
 	KMOVW R9, K1
 #define MLOAD(FROM, V) VMOVUPS.Z FROM, K1, V
+#define MSTORE(V, TO) VMOVUPS V, K1, TO
 #define HALVE \
 	VEXTRACTF64X4 $1, Z0, Y1 \
 	VADDPS        Y1, Y0, Y0

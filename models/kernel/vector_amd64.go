@@ -47,4 +47,10 @@ func entropy512(n int, z, y, d, loss *float32, t *[17]float32)
 func dots512(rows, k int, x, w, y *float32, bias float32)
 
 //go:noescape
+func gather256(n, k int, dst, src *float32, rows, ahead *int32)
+
+//go:noescape
+func gather512(n, k int, dst, src *float32, rows, ahead *int32)
+
+//go:noescape
 func transpose8(a *float32, lda int, t *float32, ldt int)

@@ -5,7 +5,7 @@
 //	LANES WIDTH  float32 numbers and bytes in a vector
 //	AND ANDN OR  bitwise, for the width
 //	HALFWIDTH    bytes that become a vector when they are made float64
-//	LANEMASK(N)  lets MLOAD, which loads the lanes that exist, load N; changes R9
+//	LANEMASK(N)  makes N the number of lanes that MLOAD and MSTORE move; changes R9
 //	HALVE        adds the upper half of Y0's vector to the lower, if it is wider than Y0
 
 // y += a·x
@@ -264,5 +264,58 @@ sum:
 	ADDQ         $4, DI
 	DECQ         CX
 	JNZ          row
+	VZEROUPPER
+	RET
+
+// dst[i] = src[rows[i]], rows of k numbers. Rows in an order drawn at random
+// are not in a cache, and a processor sees too little ahead to fetch them in
+// time: those of ahead are fetched now, which at the end of rows is rows itself.
+TEXT GATHER(SB), NOSPLIT, $0-48
+	MOVQ n+0(FP), CX
+	MOVQ k+8(FP), DX
+	MOVQ dst+16(FP), DI
+	MOVQ src+24(FP), SI
+	MOVQ rows+32(FP), BX
+	MOVQ ahead+40(FP), R12
+	MOVQ DX, R8
+	ANDQ $(LANES-1), R8
+	LANEMASK(R8)
+	SUBQ R8, DX
+	MOVQ k+8(FP), R13
+	SHLQ $2, R13 // bytes in a row
+gather:
+	MOVLQSX (R12), AX
+	IMULQ   R13, AX
+	ADDQ    SI, AX
+	LEAQ    (AX)(R13*1), R11
+fetch:
+	PREFETCHT0 (AX)
+	ADDQ       $64, AX
+	CMPQ       AX, R11
+	JB         fetch
+	MOVLQSX    (BX), AX
+	IMULQ      R13, AX
+	ADDQ       SI, AX
+	MOVQ       DX, R11
+	TESTQ      R11, R11
+	JZ         few
+copy:
+	VMOVUPS (AX), V0
+	VMOVUPS V0, (DI)
+	ADDQ    $WIDTH, AX
+	ADDQ    $WIDTH, DI
+	SUBQ    $LANES, R11
+	JG      copy
+few:
+	TESTQ R8, R8
+	JZ    gathered
+	MLOAD((AX), V0)
+	MSTORE(V0, (DI))
+	LEAQ (DI)(R8*4), DI
+gathered:
+	ADDQ $4, BX
+	ADDQ $4, R12
+	DECQ CX
+	JNZ  gather
 	VZEROUPPER
 	RET

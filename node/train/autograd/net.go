@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/koinon-eu/koinon/models/arch"
+	"github.com/koinon-eu/koinon/models/kernel"
 )
 
 // Net is one graph for batches of up to a fixed number of rows. It reads
@@ -228,9 +229,9 @@ func (n *Net) load(data arch.Batch, labels []int8, rows Rows, from, to int) {
 		}
 		return
 	}
+	kernel.Gather(n.x, data.X, rows[from:to], k)
 	for i, r := range rows[from:to] {
 		row := int(r)
-		copy(n.x[i*k:], data.X[row*k:(row+1)*k])
 		copy(n.c[i*cats:], data.C[row*cats:(row+1)*cats])
 		n.y[i] = float32(labels[row])
 	}

@@ -60,9 +60,11 @@ var cases = []struct {
 	shape arch.Shape
 }{
 	{"logistic", arch.Spec{Kind: arch.Logistic}, arch.Shape{Numbers: 3, Cards: []int{4, 2, 7}}},
+	{"logistic with many values", arch.Spec{Kind: arch.Logistic}, arch.Shape{Numbers: 1, Cards: []int{1500, 3}}},
 	{"logistic without numbers", arch.Spec{Kind: arch.Logistic}, arch.Shape{Cards: []int{4, 2}}},
 	{"logistic without categories", arch.Spec{Kind: arch.Logistic}, arch.Shape{Numbers: 3}},
 	{"mlp", arch.Spec{Kind: arch.MLP, Hidden: []int{7, 5}}, arch.Shape{Numbers: 3, Cards: []int{9, 2, 5}}},
+	{"mlp with many values", arch.Spec{Kind: arch.MLP, Hidden: []int{5}, Embedding: "2"}, arch.Shape{Numbers: 2, Cards: []int{3, 700}}},
 	{"mlp without numbers", arch.Spec{Kind: arch.MLP, Hidden: []int{6}, Embedding: "3"}, arch.Shape{Cards: []int{4, 6}}},
 	{"mlp without categories", arch.Spec{Kind: arch.MLP, Hidden: []int{6, 4, 3}}, arch.Shape{Numbers: 5}},
 }
@@ -114,7 +116,7 @@ func difference(t *testing.T, spec arch.Spec, shape arch.Shape, params []float32
 // TestShardsDoNotChangeTheResult checks the sum against other shard and batch
 // sizes, and bit for bit against itself.
 func TestShardsDoNotChangeTheResult(t *testing.T) {
-	c := cases[3]
+	c := cases[4]
 	b, labels := sample(c.shape, 101, 5)
 	params := point(t, c.spec, c.shape, 6)
 	var first []float64
@@ -233,7 +235,7 @@ func TestTapeGivesTheSameBits(t *testing.T) {
 
 // TestSameBitsOnAnyNumberOfCores: shards are fixed and added in order.
 func TestSameBitsOnAnyNumberOfCores(t *testing.T) {
-	c := cases[3]
+	c := cases[4]
 	b, labels := sample(c.shape, 501, 13)
 	params := point(t, c.spec, c.shape, 14)
 	var sums [][]float32
@@ -260,7 +262,7 @@ func TestSameBitsOnAnyNumberOfCores(t *testing.T) {
 // TestAllocations: a mini-batch allocates for its goroutines only, whatever its
 // size.
 func TestAllocations(t *testing.T) {
-	c := cases[3]
+	c := cases[4]
 	b, labels := sample(c.shape, 501, 15)
 	e, err := NewEngine(c.spec, c.shape, 1, 64)
 	require.NoError(t, err)

@@ -5,37 +5,43 @@ import (
 	"github.com/koinon-eu/koinon/models/kernel"
 )
 
+// dense says whether a part's whole derivative is moved after so many rows, or
+// only what they touched. Moving all is so much faster a number that a few
+// untouched ones do not matter; both give the same bits.
+func (n *Net) dense(p part, rows int) bool {
+	return !p.table || p.length <= 8*rows*len(n.spans)
+}
+
 // take adds the derivatives of the last batch to grad, in float64, and leaves
 // zeros behind.
 func (n *Net) take(grad []float64) {
 	for _, p := range n.parts {
-		d := n.derivative(p)
-		if p.table {
-			n.eachSlot(n.c[:n.live*len(n.spans)], func(from, to int) {
-				target := grad[p.offset:]
-				for l := from; l < to; l++ {
-					target[l] += float64(d[l])
-					d[l] = 0
-				}
-			})
+		d, target := n.derivative(p), grad[p.offset:]
+		if n.dense(p, n.live) {
+			kernel.Widen(target, d)
+			clear(d)
 			continue
 		}
-		kernel.Widen(grad[p.offset:], d)
-		clear(d)
+		n.eachSlot(n.c[:n.live*len(n.spans)], func(from, to int) {
+			for l := from; l < to; l++ {
+				target[l] += float64(d[l])
+				d[l] = 0
+			}
+		})
 	}
 }
 
 // takeRows adds the derivatives of the rows from…to, which are all that were
 // added since the last call, to grad and leaves zeros behind.
 func (n *Net) takeRows(data arch.Batch, rows Rows, from, to int, grad []float32) {
+	cats := len(n.spans)
 	for _, p := range n.parts {
-		d := n.derivative(p)
-		if !p.table {
-			kernel.Axpy(1, d, grad[p.offset:])
+		d, target := n.derivative(p), grad[p.offset:]
+		if n.dense(p, to-from) {
+			kernel.Axpy(1, d, target)
 			clear(d)
 			continue
 		}
-		target, cats := grad[p.offset:], len(n.spans)
 		move := func(from, to int) {
 			for l := from; l < to; l++ {
 				target[l] += d[l]

@@ -18,7 +18,10 @@
 // Matrices are row-major slices. Lengths that do not fit panic.
 package kernel
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // width is an implementation: vectors of so many bits, 0 for plain Go.
 type width int
@@ -43,11 +46,12 @@ var active = widths[0]
 // Name names the implementation in use on this machine: avx512, avx2 or portable.
 func Name() string { return active.name() }
 
-// trusted leaves out every width that differs from plain Go by more than rounding.
+// trusted leaves out every width that differs from plain Go by more than
+// rounding, or at all where it may not.
 func trusted(all []width) (good []width) {
-	want := width(0).sample()
+	want, exact := width(0).sample(), width(0).sample64()
 	for _, w := range all {
-		ok := true
+		ok := slices.Equal(exact, w.sample64())
 		for i, v := range w.sample() {
 			ok = ok && math.Abs(float64(v-want[i])) <= 1e-5*(1+math.Abs(float64(want[i])))
 		}
@@ -88,4 +92,21 @@ func (w width) sample() []float32 {
 		all = append(all, part...)
 	}
 	return all
+}
+
+// sample64 computes a layer in float64 whose sums depend on every rounding.
+func (w width) sample64() []float64 {
+	const rows, in, out = 7, 11, 71
+	x, weights, y := make([]float64, rows*in), make([]float32, in*out), make([]float64, rows*out)
+	for i := range x {
+		x[i] = 1 / float64(i+3)
+	}
+	for i := range weights {
+		weights[i] = 1 / float32(i%29-14)
+		if i%29 == 14 {
+			weights[i] = 0
+		}
+	}
+	w.dense64(y, x, weights, weights[:out], rows, in, out, 0)
+	return y
 }

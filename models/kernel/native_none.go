@@ -23,3 +23,7 @@ func (width) entropy(z, y, d, loss []float32)                { entropyPortable(z
 func (width) dots(y, x, w []float32, bias float32)           { dotsPortable(y, x, w, bias) }
 func (width) transpose(t, a []float32, rows, cols int)       { transposePortable(t, a, rows, cols, 0, 0) }
 func (width) gather(dst, src []float32, rows []int32, k int) { gatherPortable(dst, src, rows, k) }
+
+func (width) dense64(y, x []float64, w, b []float32, rows, in, out int, floor float64) {
+	dense64Portable(y, x, w, b, 0, rows, 0, in, out, floor)
+}

@@ -10,9 +10,10 @@ import (
 
 // Sum is one decoded training sum.
 type Sum struct {
-	Values []float32 // ΣW·x / ΣW: mean gradient (full-batch) or mean change (mini-batch)
-	Ints   []int64   // newton: gradient and Hessian in fixed point
-	Weight uint64    // ΣW, coarse rows
+	Values    []float32 // ΣW·x / ΣW: mean gradient (full-batch) or mean change (mini-batch)
+	Ints      []int64   // newton: gradient and Hessian in fixed point
+	Weight    uint64    // ΣW, coarse rows
+	Survivors int       // members in the sum; scaffold reads it
 }
 
 // Optimizer moves the parameters by what one sum says. It is deterministic (S61).
@@ -30,6 +31,7 @@ type Problem struct {
 	Spec    Spec
 	L2      float64 // coefficient of ½·l2·‖w‖² beside the sum of losses
 	Decayed []bool  // one a parameter: whether l2 applies
+	Members int     // N of the cohort; scaffold reads it
 }
 
 // New makes the optimiser that the specification, defaults filled in, names.
@@ -50,6 +52,8 @@ func New(p Problem) (Optimizer, error) {
 			return nil, fmt.Errorf("newton: %d columns, at most %d: use fedadam", n, MaxNewtonColumns)
 		}
 		return newton{p}, nil
+	case Scaffold:
+		return newScaffold(p)
 	}
 	return nil, fmt.Errorf("algorithm: name %q is not known", p.Spec.Name)
 }

@@ -18,10 +18,11 @@ const (
 	FedProx    = "fedprox"
 	FedYogi    = "fedyogi"
 	Newton     = "newton"
+	Scaffold   = "scaffold"
 )
 
 // Names lists the algorithms in the order of the alphabet.
-var Names = []string{FedAdagrad, FedAdam, FedAvg, FedAvgM, FedProx, FedYogi, Newton}
+var Names = []string{FedAdagrad, FedAdam, FedAvg, FedAvgM, FedProx, FedYogi, Newton, Scaffold}
 
 // What a member computes in a training round.
 const (
@@ -46,6 +47,19 @@ type Clip struct {
 	Inf float64 `yaml:"inf,omitempty" json:"inf"`
 }
 
+// Values returns how many coordinates a member's vector has for so many
+// parameters: scaffold sends its control variate behind the change, newton
+// sends integers only.
+func (s Spec) Values(params int) int {
+	switch s.Name {
+	case Scaffold:
+		return 2 * params
+	case Newton:
+		return 0
+	}
+	return params
+}
+
 // Spec is the plan's `algorithm` block. A zero field means the documented
 // default, which depends on the architecture and which WithDefaults fills in.
 type Spec struct {
@@ -63,7 +77,8 @@ type Spec struct {
 	Rounds int `yaml:"rounds,omitempty" json:"rounds"`
 	// LocalEpochs is how often a member goes through its rows in one round. 0 means 1.
 	LocalEpochs int `yaml:"local_epochs,omitempty" json:"local_epochs"`
-	// LocalRate is the rate of the member's own Adam. 0 means 0.003.
+	// LocalRate is the rate of the member's own Adam, under scaffold that of its
+	// plain steps. 0 means 0.003, under scaffold 0.05.
 	LocalRate float64 `yaml:"local_rate,omitempty" json:"local_rate"`
 	// Batch is the number of rows of a local step. 0 means 256.
 	Batch int `yaml:"batch,omitempty" json:"batch"`
@@ -100,7 +115,7 @@ func (s Spec) WithDefaults(a arch.Spec) Spec {
 	setFloat(&s.ServerRate, defaultRate(s.Name, gradients))
 	setInt(&s.Rounds, pick(s.Name == Newton, 6, 60))
 	setInt(&s.LocalEpochs, 1)
-	setFloat(&s.LocalRate, 0.003)
+	setFloat(&s.LocalRate, pick(s.Name == Scaffold, 0.05, 0.003))
 	setInt(&s.Batch, 256)
 	setFloat(&s.Momentum, 0.5)
 	if s.Name == FedProx {
@@ -162,6 +177,9 @@ func (s Spec) Validate(a arch.Spec) error {
 	}
 	if s.Name == FedProx && s.Local != MiniBatch {
 		return fmt.Errorf("algorithm: %s needs local %s: one gradient has nothing to be drawn back from", FedProx, MiniBatch)
+	}
+	if s.Name == Scaffold && s.Local != MiniBatch {
+		return fmt.Errorf("algorithm: %s needs local %s: it corrects local steps", Scaffold, MiniBatch)
 	}
 	if s.Name != FedProx && s.Proximal != 0 {
 		return fmt.Errorf("algorithm: proximal belongs to %s", FedProx)

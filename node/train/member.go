@@ -29,6 +29,7 @@ type Member struct {
 	alone       *Fit
 	noAlone     error // ErrOneClass once found
 	figures     *Figures
+	variate     variate // scaffold
 }
 
 // NewMember starts a member's work on its table.
@@ -147,6 +148,10 @@ func (m *Member) trainVector(machine *schedule.Machine, step schedule.Step, rnd 
 	}
 	v := Vector{Rows: uint32(m.train.Rows)}
 	var err error
+	if cfg.Algorithm.Name == aggregate.Scaffold {
+		v.X, err = m.scaffold(machine, step, rnd)
+		return v, err
+	}
 	if mini {
 		v.X, err = m.change(machine, rnd)
 		return v, err

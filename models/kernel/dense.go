@@ -58,47 +58,57 @@ func (w width) linear(y, x, weights, bias []float32, rows, in, out int, relu boo
 	})
 }
 
-// AddWeights adds xᵀ·dy, the derivative of a layer's weights, to dw of in×out
-// numbers, for x of rows×in and dy of rows×out.
-func AddWeights(dw, x, dy []float32, rows, in, out int) { active.weights(dw, x, dy, rows, in, out) }
+// Weights is dw = xᵀ·dy, the derivative of a layer's weights of in×out numbers,
+// for x of rows×in and dy of rows×out. With add it is added to dw.
+func Weights(dw, x, dy []float32, rows, in, out int, add bool) {
+	active.weights(dw, x, dy, rows, in, out, add)
+}
 
-func (w width) weights(dw, x, dy []float32, rows, in, out int) {
+func (w width) weights(dw, x, dy []float32, rows, in, out int, add bool) {
 	if rows == 0 {
+		empty(dw[:in*out], add)
 		return
 	}
-	p := product{k: rows, f: dw, c: dw, floor: noFloor}
+	p := product{k: rows, c: dw, floor: noFloor}
 	if out == 1 { // dwᵀ = dyᵀ·x, so that vectors are filled
 		p.m, p.n, p.a, p.aRow, p.aCol, p.b, p.bRow = 1, in, dy, rows, 1, x, in
 	} else {
 		p.m, p.n, p.a, p.aRow, p.aCol, p.b, p.bRow = in, out, x, 1, in, dy, out
 	}
-	p.cRow, p.fRow = p.n, p.n
+	p.cRow = p.n
+	if add {
+		p.f, p.fRow = dw, p.n
+	}
 	w.product(&p)
+}
+
+// empty makes v the sum over no rows.
+func empty(v []float32, add bool) {
+	if !add {
+		clear(v)
+	}
 }
 
 // one is the left side of a sum of rows.
 var one = []float32{1}
 
-// AddRows adds the sum of the rows of dy, rows×out numbers, to db: the
-// derivative of a bias.
-func AddRows(db, dy []float32, rows, out int) { active.addRows(db, dy, rows, out) }
+// Rows is db = the sum of the rows of dy, rows×out numbers: the derivative of a
+// bias. With add it is added to db.
+func Rows(db, dy []float32, rows, out int, add bool) { active.sumRows(db, dy, rows, out, add) }
 
-func (w width) addRows(db, dy []float32, rows, out int) {
-	if rows == 0 {
-		return
-	}
-	if out == 1 {
-		sum := float32(0)
-		for _, d := range dy[:rows] {
-			sum += d
+func (w width) sumRows(db, dy []float32, rows, out int, add bool) {
+	if rows == 0 || out == 1 {
+		empty(db[:out], add)
+		for _, d := range dy[:rows*out] {
+			db[0] += d
 		}
-		db[0] += sum
 		return
 	}
-	w.product(&product{
-		m: 1, n: out, k: rows, a: one, b: dy, bRow: out,
-		f: db, c: db, cRow: out, floor: noFloor,
-	})
+	p := product{m: 1, n: out, k: rows, a: one, b: dy, bRow: out, c: db, cRow: out, floor: noFloor}
+	if add {
+		p.f = db
+	}
+	w.product(&p)
 }
 
 // Inputs is dx = dy·Wᵀ, the derivative of a layer's inputs, for dy of rows×out,

@@ -81,7 +81,7 @@ func (w width) sample() []float32 {
 	d, loss := make([]float32, len(y)), make([]float32, len(y))
 	w.entropy(y, labels, d, loss)
 	w.reluBack(d, d, y)
-	w.weights(grad, x, d, rows, in, out)
+	w.weights(grad, x, d, rows, in, out, true)
 	w.inputs(x, d, weights, make([]float32, len(weights)), rows, in, out)
 	dots := make([]float32, rows)
 	w.dots(dots, x, weights[:in], 0.5)

@@ -111,8 +111,8 @@ func TestLayers(t *testing.T) {
 			copy(dw.v, start)
 			copy(db.v, start[in*out:])
 			w.linear(y.v, x, weights, bias, rows, in, out, false)
-			w.weights(dw.v, x, dy, rows, in, out)
-			w.addRows(db.v, dy, rows, out)
+			w.weights(dw.v, x, dy, rows, in, out, true)
+			w.sumRows(db.v, dy, rows, out, true)
 			w.inputs(dx.v, dy, weights, make([]float32, in*out), rows, in, out)
 			for _, g := range []guard{y, dw, db, dx} {
 				g.intact(t)
@@ -128,14 +128,24 @@ func TestLayers(t *testing.T) {
 			compare(y.v, product{m: rows, n: out, k: in, a: x, aRow: in, aCol: 1, b: weights, bRow: out, f: bias, floor: noFloor})
 			compare(dw.v, product{m: in, n: out, k: rows, a: x, aRow: 1, aCol: in, b: dy, bRow: out, f: start, fRow: out, floor: noFloor})
 			compare(db.v, product{m: 1, n: out, k: rows, a: one, b: dy, bRow: out, f: start[in*out:], floor: noFloor})
+			w.weights(dw.v, x, dy, rows, in, out, false)
+			w.sumRows(db.v, dy, rows, out, false)
+			compare(dw.v, product{m: in, n: out, k: rows, a: x, aRow: 1, aCol: in, b: dy, bRow: out, floor: noFloor})
+			compare(db.v, product{m: 1, n: out, k: rows, a: one, b: dy, bRow: out, floor: noFloor})
 			turned := make([]float32, in*out)
 			transposePortable(turned, weights, in, out, 0, 0)
 			compare(dx.v, product{m: rows, n: in, k: out, a: dy, aRow: out, aCol: 1, b: turned, bRow: in, floor: noFloor})
 		}
 	})
 	Linear(nil, nil, nil, nil, 0, 3, 3, true)
-	AddWeights(nil, nil, nil, 0, 3, 3)
-	AddRows(nil, nil, 0, 3)
+	for _, add := range []bool{true, false} {
+		v := []float32{1, 2}
+		Weights(v, nil, nil, 0, 2, 1, add)
+		require.Equal(t, map[bool][]float32{true: {1, 2}, false: {0, 0}}[add], v)
+		v = []float32{1, 2}
+		Rows(v, nil, 0, 2, add)
+		require.Equal(t, map[bool][]float32{true: {1, 2}, false: {0, 0}}[add], v)
+	}
 	Inputs(nil, nil, nil, nil, 0, 3, 3)
 }
 
@@ -337,8 +347,8 @@ func TestLengths(t *testing.T) {
 		"bias":    func() { Linear(long, long, long, short, 4, 4, 4, false) },
 		"y":       func() { Linear(short, long, long, long, 4, 4, 4, false) },
 		"dots":    func() { Linear(long, short, long, long, 4, 4, 1, false) },
-		"dw":      func() { AddWeights(short, long, long, 4, 4, 4) },
-		"db":      func() { AddRows(short, long, 4, 4) },
+		"dw":      func() { Weights(short, long, long, 4, 4, 4, true) },
+		"db":      func() { Rows(short, long, 4, 4, false) },
 		"turned":  func() { Inputs(long, long, long, short, 4, 4, 4) },
 		"rows":    func() { Linear(long, long, long, long, -1, 4, 4, false) },
 	} {

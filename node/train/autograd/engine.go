@@ -70,7 +70,7 @@ func (e *Engine) Sum(data arch.Batch, labels []int8, rows Rows, grad []float32) 
 	clear(grad)
 	for s, n := range e.nets {
 		from, to := e.shard(s, count(data, rows))
-		n.takeRows(data, rows, from, to, grad)
+		n.takeRows(data, rows, from, to, grad, s == 0)
 	}
 	return loss, nil
 }

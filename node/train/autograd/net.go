@@ -24,7 +24,8 @@ type Net struct {
 	x, y   []float32 // backing of the input nodes
 	c      []int32
 	params []float32 // backing of the parameter nodes, all blocks in order
-	grad   []float32 // Σ of derivatives since it was taken out, in the same order
+	grad   []float32 // Σ of derivatives since they were taken, in the same order
+	added  bool      // grad holds any; otherwise only those of tables are zero
 	loss   float64   // of the last batch
 
 	graph   *gorgonia.ExprGraph
@@ -198,6 +199,7 @@ func (n *Net) Add(data arch.Batch, labels []int8, rows Rows, from, to int) (floa
 		return 0, fmt.Errorf("net: %d rows for a batch of %d", to-from, n.batch)
 	}
 	n.load(data, labels, rows, from, to)
+	defer func() { n.added = true }()
 	if n.vm == nil {
 		n.plan.run()
 		return n.loss, nil

@@ -51,17 +51,17 @@ func (n *Net) reluBack(l layer, y, dy *gorgonia.Node) (*gorgonia.Node, error) {
 	}, matrix, matrix), y, dy)
 }
 
-// weightBack adds xᵀ·dz.
+// weightBack is xᵀ·dz, added to that of the batches before.
 func (n *Net) weightBack(l layer, x, dz *gorgonia.Node) (*gorgonia.Node, error) {
 	return n.apply(newOpInto(n.derivative(l.w), l.name+" dW", tensor.Shape{l.in, l.units}, func(dw []float32, v []input) {
-		kernel.AddWeights(dw, v[0].f, v[1].f, n.live, l.in, l.units)
+		kernel.Weights(dw, v[0].f, v[1].f, n.live, l.in, l.units, n.added)
 	}, matrix, matrix), x, dz)
 }
 
-// biasBack adds the sum of dz over the rows.
+// biasBack is the sum of dz over the rows, added to that of the batches before.
 func (n *Net) biasBack(name string, bias part, units int, dz *gorgonia.Node) (*gorgonia.Node, error) {
 	return n.apply(newOpInto(n.derivative(bias), name+" db", tensor.Shape{units}, func(db []float32, v []input) {
-		kernel.AddRows(db, v[0].f, n.live, units)
+		kernel.Rows(db, v[0].f, n.live, units, n.added)
 	}, matrix), dz)
 }
 

@@ -121,7 +121,7 @@ func (n *Net) sparseLinearBack(l logistic, in gorgonia.Nodes, grad *gorgonia.Nod
 	next := 1
 	if k > 0 {
 		derivatives[next+1], err = n.apply(newOpInto(n.derivative(l.numbers), "logit dnumbers", tensor.Shape{k}, func(dw []float32, v []input) {
-			kernel.AddWeights(dw, v[0].f, v[1].f, n.live, k, 1)
+			kernel.Weights(dw, v[0].f, v[1].f, n.live, k, 1, n.added)
 		}, matrix, matrix), in[next], grad)
 		if err != nil {
 			return nil, err

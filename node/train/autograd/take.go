@@ -12,14 +12,14 @@ func (n *Net) dense(p part, rows int) bool {
 	return !p.table || p.length <= 8*rows*len(n.spans)
 }
 
-// take adds the derivatives of the last batch to grad, in float64, and leaves
-// zeros behind.
+// take adds the derivatives of the last batch to grad, in float64.
 func (n *Net) take(grad []float64) {
+	n.added = false
 	for _, p := range n.parts {
 		d, target := n.derivative(p), grad[p.offset:]
 		if n.dense(p, n.live) {
 			kernel.Widen(target, d)
-			clear(d)
+			p.reset(d)
 			continue
 		}
 		n.eachSlot(n.c[:n.live*len(n.spans)], func(from, to int) {
@@ -32,14 +32,22 @@ func (n *Net) take(grad []float64) {
 }
 
 // takeRows adds the derivatives of the rows from…to, which are all that were
-// added since the last call, to grad and leaves zeros behind.
-func (n *Net) takeRows(data arch.Batch, rows Rows, from, to int, grad []float32) {
+// added since the last call, to grad. With first nothing but zeros is in grad.
+func (n *Net) takeRows(data arch.Batch, rows Rows, from, to int, grad []float32, first bool) {
+	if !n.added {
+		return
+	}
+	n.added = false
 	cats := len(n.spans)
 	for _, p := range n.parts {
 		d, target := n.derivative(p), grad[p.offset:]
 		if n.dense(p, to-from) {
-			kernel.Axpy(1, d, target)
-			clear(d)
+			if first {
+				copy(target, d)
+			} else {
+				kernel.Axpy(1, d, target)
+			}
+			p.reset(d)
 			continue
 		}
 		move := func(from, to int) {
@@ -55,6 +63,14 @@ func (n *Net) takeRows(data arch.Batch, rows Rows, from, to int, grad []float32)
 		for _, row := range rows[from:to] {
 			n.eachSlot(data.C[int(row)*cats:(int(row)+1)*cats], move)
 		}
+	}
+}
+
+// reset readies a part's derivative for the next batch: those of tables are
+// added to, others begin with a batch.
+func (p part) reset(d []float32) {
+	if p.table {
+		clear(d)
 	}
 }
 

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"syscall"
-
-	"github.com/koinon-eu/koinon/deploy/cli"
-)
+import "github.com/koinon-eu/koinon/deploy/cli"
 
 type trainCommand struct {
 	Engine   string `default:"mlp" enum:"mlp" help:"What trains: mlp."`
@@ -33,13 +29,4 @@ func (c *trainCommand) Run(std cli.Streams) error {
 	}
 	b := mlpBench{mlpFlags: c.mlpFlags, rows: c.Rows, columns: c.Columns, threads: c.Threads, repeat: c.Repeat, seed: c.Seed}
 	return b.run(std, c.JSON)
-}
-
-// cpuSeconds is the user and system time of this process.
-func cpuSeconds() float64 {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }

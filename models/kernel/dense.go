@@ -112,13 +112,14 @@ func (w width) sumRows(db, dy []float32, rows, out int, add bool) {
 }
 
 // Inputs is dx = dy·Wᵀ, the derivative of a layer's inputs, for dy of rows×out,
-// W of in×out and dx of rows×in numbers. turned is scratch of in·out numbers.
-func Inputs(dx, dy, w, turned []float32, rows, in, out int) {
-	active.inputs(dx, dy, w, turned, rows, in, out)
+// W of in×out and dx of rows×in numbers. Columns before first are not computed.
+// turned is scratch of in·out numbers.
+func Inputs(dx, dy, w, turned []float32, rows, in, out, first int) {
+	active.inputs(dx, dy, w, turned, rows, in, out, first)
 }
 
-func (w width) inputs(dx, dy, weights, turned []float32, rows, in, out int) {
-	if rows == 0 {
+func (w width) inputs(dx, dy, weights, turned []float32, rows, in, out, first int) {
+	if rows == 0 || first == in {
 		return
 	}
 	if out == 1 {
@@ -127,7 +128,7 @@ func (w width) inputs(dx, dy, weights, turned []float32, rows, in, out int) {
 		w.transpose(turned[:in*out], weights[:in*out], in, out)
 	}
 	w.product(&product{
-		m: rows, n: in, k: out, a: dy, aRow: out, aCol: 1, b: turned, bRow: in,
-		c: dx, cRow: in, floor: noFloor,
+		m: rows, n: in - first, k: out, a: dy, aRow: out, aCol: 1, b: turned[first:], bRow: in,
+		c: dx[first:], cRow: in, floor: noFloor,
 	})
 }

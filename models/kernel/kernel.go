@@ -82,7 +82,7 @@ func (w width) sample() []float32 {
 	w.entropy(y, labels, d, loss)
 	w.reluBack(d, d, y)
 	w.weights(grad, x, d, rows, in, out, true)
-	w.inputs(x, d, weights, make([]float32, len(weights)), rows, in, out)
+	w.inputs(x, d, weights, make([]float32, len(weights)), rows, in, out, 0)
 	dots := make([]float32, rows)
 	w.dots(dots, x, weights[:in], 0.5)
 	m, v := make([]float32, len(grad)), make([]float32, len(grad))

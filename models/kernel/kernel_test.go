@@ -113,7 +113,7 @@ func TestLayers(t *testing.T) {
 			w.linear(y.v, x, weights, bias, rows, in, out, false)
 			w.weights(dw.v, x, dy, rows, in, out, true)
 			w.sumRows(db.v, dy, rows, out, true)
-			w.inputs(dx.v, dy, weights, make([]float32, in*out), rows, in, out)
+			w.inputs(dx.v, dy, weights, make([]float32, in*out), rows, in, out, 0)
 			for _, g := range []guard{y, dw, db, dx} {
 				g.intact(t)
 			}
@@ -134,6 +134,18 @@ func TestLayers(t *testing.T) {
 			compare(db.v, product{m: 1, n: out, k: rows, a: one, b: dy, bRow: out, floor: noFloor})
 			turned := make([]float32, in*out)
 			transposePortable(turned, weights, in, out, 0, 0)
+			whole := slices.Clone(dx.v)
+			for _, first := range []int{in / 3, in} { // the same, but for what is before first
+				for i := range dx.v {
+					dx.v[i] = fence
+				}
+				w.inputs(dx.v, dy, weights, make([]float32, in*out), rows, in, out, first)
+				dx.intact(t)
+				for i, v := range dx.v {
+					require.Equal(t, map[bool]float32{true: fence, false: whole[i]}[i%in < first], v)
+				}
+			}
+			copy(dx.v, whole)
 			compare(dx.v, product{m: rows, n: in, k: out, a: dy, aRow: out, aCol: 1, b: turned, bRow: in, floor: noFloor})
 		}
 	})
@@ -146,7 +158,7 @@ func TestLayers(t *testing.T) {
 		Rows(v, nil, 0, 2, add)
 		require.Equal(t, map[bool][]float32{true: {1, 2}, false: {0, 0}}[add], v)
 	}
-	Inputs(nil, nil, nil, nil, 0, 3, 3)
+	Inputs(nil, nil, nil, nil, 0, 3, 3, 0)
 }
 
 // A row's results do not depend on the rows beside it.
@@ -349,7 +361,7 @@ func TestLengths(t *testing.T) {
 		"dots":    func() { Linear(long, short, long, long, 4, 4, 1, false) },
 		"dw":      func() { Weights(short, long, long, 4, 4, 4, true) },
 		"db":      func() { Rows(short, long, 4, 4, false) },
-		"turned":  func() { Inputs(long, long, long, short, 4, 4, 4) },
+		"turned":  func() { Inputs(long, long, long, short, 4, 4, 4, 0) },
 		"rows":    func() { Linear(long, long, long, long, -1, 4, 4, false) },
 	} {
 		require.Panics(t, f, name)

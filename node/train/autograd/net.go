@@ -176,9 +176,13 @@ func (n *Net) mlp() (*gorgonia.Node, error) {
 	blocks := n.spec.Blocks(n.shape)[len(n.spans):]
 	for b := 0; b < len(blocks); b += 2 {
 		w, bias := blocks[b], blocks[b+1]
+		fixed := 0
+		if b == 0 {
+			fixed = n.shape.Numbers
+		}
 		h, err = n.linear(layer{
 			name: w.Name, in: w.Rows, units: w.Cols,
-			relu: b+2 < len(blocks), needX: b > 0 || len(n.spans) > 0,
+			relu: b+2 < len(blocks), needX: b > 0 || len(n.spans) > 0, fixed: fixed,
 			w: n.parameter(w.Name, w.Offset, false, w.Rows, w.Cols), b: n.parameter(bias.Name, bias.Offset, false, bias.Rows),
 		}, h)
 		if err != nil {

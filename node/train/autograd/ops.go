@@ -12,6 +12,7 @@ type layer struct {
 	name        string
 	in, units   int
 	relu, needX bool
+	fixed       int // of the inputs, first ones that have no derivative
 	w, b        part
 }
 
@@ -65,11 +66,11 @@ func (n *Net) biasBack(name string, bias part, units int, dz *gorgonia.Node) (*g
 	}, matrix), dz)
 }
 
-// inputBack is dx = dz·Wᵀ.
+// inputBack is dx = dz·Wᵀ, but for the inputs that need none.
 func (n *Net) inputBack(l layer, dz, w *gorgonia.Node) (*gorgonia.Node, error) {
 	turned := make([]float32, l.in*l.units)
 	return n.apply(newOp(l.name+" dx", tensor.Shape{n.batch, l.in}, func(dx []float32, v []input) {
-		kernel.Inputs(dx, v[0].f, v[1].f, turned, n.live, l.in, l.units)
+		kernel.Inputs(dx, v[0].f, v[1].f, turned, n.live, l.in, l.units, l.fixed)
 	}, matrix, matrix), dz, w)
 }
 

@@ -14,12 +14,30 @@ func (p *product) portable() {
 		default:
 			copy(c, p.f[i*p.fRow:][:p.n])
 		}
-		for l := range p.k {
-			axpyPortable(p.a[i*p.aRow+l*p.aCol], p.b[l*p.bRow:][:p.n], c)
+		l, a := 0, p.a[i*p.aRow:]
+		for ; l+4 <= p.k; l += 4 {
+			fourTerms(c, a[l*p.aCol], a[(l+1)*p.aCol], a[(l+2)*p.aCol], a[(l+3)*p.aCol], p.b[l*p.bRow:], p.bRow)
+		}
+		for ; l < p.k; l++ {
+			axpyPortable(a[l*p.aCol], p.b[l*p.bRow:][:p.n], c)
 		}
 		if p.floor == 0 {
 			rectify(c)
 		}
+	}
+}
+
+// fourTerms adds four rows of B, one after the other, while a number of C is in
+// a register.
+func fourTerms(c []float32, a0, a1, a2, a3 float32, b []float32, row int) {
+	n := len(c)
+	b0, b1, b2, b3 := b[:n], b[row:][:n], b[2*row:][:n], b[3*row:][:n]
+	for j, sum := range c {
+		sum += a0 * b0[j]
+		sum += a1 * b1[j]
+		sum += a2 * b2[j]
+		sum += a3 * b3[j]
+		c[j] = sum
 	}
 }
 

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -278,53 +277,6 @@ func TestGather(t *testing.T) {
 	require.Panics(t, func() { Gather(make([]float32, 4), make([]float32, 4), []int32{0, -1}, 2) })
 }
 
-// Dense64 has the bits of one multiplication and one addition after the other,
-// for every width, any number of rows and columns, and what is no number.
-func TestDense64(t *testing.T) {
-	r := rand.New(rand.NewPCG(13, 14))
-	eachWidth(t, func(t *testing.T, w width) {
-		for _, s := range [][3]int{{1, 1, 1}, {4, 1, 1}, {7, 30, 1}, {5, 13, 3}, {3, 9, 64}, {9, 64, 128}, {6, 40, 39}, {11, 3, 33}, {2, 0, 2}, {0, 2, 2}} {
-			rows, in, out := s[0], s[1], s[2]
-			weights, bias, x := random(r, in*out), random(r, out), make([]float64, rows*in)
-			for i := range x {
-				x[i] = r.NormFloat64()
-			}
-			if rows > 4 && in > 2 {
-				x[1], x[in], x[in*2+1] = math.NaN(), math.Inf(1), 0
-			}
-			bias[0] = float32(math.Copysign(0, -1))
-			for _, relu := range []bool{false, true} {
-				all := make([]float64, rows*out+2)
-				all[0], all[len(all)-1] = 5, 6
-				y, floor := all[1:1+rows*out], math.Inf(-1)
-				if relu {
-					floor = 0
-				}
-				w.dense64(y, x, weights, bias, rows, in, out, floor)
-				require.Equal(t, []float64{5, 6}, []float64{all[0], all[len(all)-1]})
-				for i := range rows {
-					for j := range out {
-						z := float64(bias[j])
-						for l := range in {
-							z += float64(x[i*in+l] * float64(weights[l*out+j]))
-						}
-						if z < floor {
-							z = floor
-						}
-						if math.IsNaN(z) {
-							require.True(t, math.IsNaN(y[i*out+j]))
-							continue
-						}
-						require.Equal(t, math.Float64bits(z), math.Float64bits(y[i*out+j]), "%v: %d, %d", s, i, j)
-					}
-				}
-			}
-		}
-	})
-	require.Panics(t, func() { Dense64(nil, nil, nil, nil, 1, 1, 1, false) })
-	require.Panics(t, func() { Dense64(nil, nil, nil, nil, -1, 1, 1, false) })
-}
-
 // Adam is Algorithm 1 of Kingma and Ba in float64, over several steps.
 func TestAdam(t *testing.T) {
 	w, m, v := []float32{1, -2, 3}, make([]float32, 3), make([]float32, 3)
@@ -372,48 +324,4 @@ func TestLengths(t *testing.T) {
 func TestAllTrusted(t *testing.T) {
 	require.Len(t, trusted(native()), len(native()))
 	require.Equal(t, width(0), widths[len(widths)-1])
-}
-
-func BenchmarkProduct(b *testing.B) {
-	r := rand.New(rand.NewPCG(7, 8))
-	for _, s := range []struct {
-		name       string
-		m, n, k    int
-		aRow, aCol int
-	}{
-		{"x·W 256×64·64×128", 256, 128, 64, 64, 1},
-		{"x·W 256×128·128×64", 256, 64, 128, 128, 1},
-		{"xᵀ·dy 64×256·256×128", 64, 128, 256, 1, 64},
-		{"xᵀ·dy 128×256·256×64", 128, 64, 256, 1, 128},
-	} {
-		for _, w := range widths {
-			p := &product{m: s.m, n: s.n, k: s.k, a: random(r, s.m*s.k), aRow: s.aRow, aCol: s.aCol, b: random(r, s.k*s.n), bRow: s.n, c: make([]float32, s.m*s.n), cRow: s.n, floor: noFloor}
-			b.Run(fmt.Sprintf("%s/%s", s.name, w.name()), func(b *testing.B) {
-				for b.Loop() {
-					w.product(p)
-				}
-				b.ReportMetric(2*float64(s.m*s.n*s.k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-			})
-		}
-	}
-}
-
-func BenchmarkVectors(b *testing.B) {
-	r := rand.New(rand.NewPCG(9, 10))
-	const n = 16_640
-	x, y, m, v := random(r, n), random(r, n), random(r, n), make([]float32, n)
-	for _, w := range widths {
-		for name, f := range map[string]func(){
-			"adam":    func() { w.adam(x, y, m, v, &[5]float32{0.1, 0.001, 0, 1, 1}) },
-			"entropy": func() { w.entropy(x, v, y, m) },
-			"relu":    func() { w.reluBack(y, x, v) },
-		} {
-			b.Run(name+"/"+w.name(), func(b *testing.B) {
-				for b.Loop() {
-					f()
-				}
-				b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gnumbers/s")
-			})
-		}
-	}
 }

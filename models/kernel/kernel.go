@@ -85,10 +85,12 @@ func (w width) sample() []float32 {
 	w.inputs(x, d, weights, make([]float32, len(weights)), rows, in, out, 0)
 	dots := make([]float32, rows)
 	w.dots(dots, x, weights[:in], 0.5)
+	squares := make([]float32, rows)
+	w.squares(squares, x, in)
 	m, v := make([]float32, len(grad)), make([]float32, len(grad))
 	w.adam(weights, grad, m, v, &[5]float32{0.1, 0.001, 0.01, 1, 1})
 	var all []float32
-	for _, part := range [][]float32{y, d, loss, grad, x, dots, weights} {
+	for _, part := range [][]float32{y, d, loss, grad, x, dots, squares, weights} {
 		all = append(all, part...)
 	}
 	return all

@@ -251,6 +251,26 @@ func TestVectors(t *testing.T) {
 	})
 }
 
+// Squares of rows of every length.
+func TestSquares(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	eachWidth(t, func(t *testing.T, w width) {
+		for k := range 70 {
+			x, y := random(r, 5*k), guarded(5)
+			w.squares(y.v, x, k)
+			y.intact(t)
+			for i, got := range y.v {
+				want := 0.0
+				for _, v := range x[i*k : (i+1)*k] {
+					want += float64(v) * float64(v)
+				}
+				require.InDelta(t, want, got, 1e-5*(1+want))
+			}
+		}
+	})
+	require.Panics(t, func() { Squares(make([]float32, 2), make([]float32, 3), 2) })
+}
+
 // Rows are copied as they are, from the first and the last place of src, and
 // any number of them.
 func TestGather(t *testing.T) {

@@ -208,9 +208,9 @@ func (w width) dots(y, x, weights []float32, bias float32) {
 	case rows == 0 || k == 0 || w == 0:
 		dotsPortable(y, x, weights, bias)
 	case w == 512:
-		dots512(rows, k, &x[0], &weights[0], &y[0], bias)
+		dots512(rows, k, &x[0], &weights[0], 0, &y[0], bias)
 	default:
-		dots256(rows, k, &x[0], &weights[0], &y[0], bias)
+		dots256(rows, k, &x[0], &weights[0], 0, &y[0], bias)
 	}
 }
 
@@ -239,6 +239,20 @@ func (w width) gatherRows(n, k int, dst, src *float32, rows, ahead *int32) {
 		gather512(n, k, dst, src, rows, ahead)
 	} else {
 		gather256(n, k, dst, src, rows, ahead)
+	}
+}
+
+// squares is y[i] = Σ x[i,j]² over a row's k numbers.
+func (w width) squares(y, x []float32, k int) {
+	rows := len(y)
+	_ = x[:rows*k]
+	switch {
+	case rows == 0 || k == 0 || w == 0:
+		squaresPortable(y, x, k)
+	case w == 512:
+		dots512(rows, k, &x[0], &x[0], 4*k, &y[0], 0)
+	default:
+		dots256(rows, k, &x[0], &x[0], 4*k, &y[0], 0)
 	}
 }
 

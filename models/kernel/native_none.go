@@ -27,3 +27,5 @@ func (width) gather(dst, src []float32, rows []int32, k int) { gatherPortable(ds
 func (width) dense64(y, x []float64, w, b []float32, rows, in, out int, floor float64) {
 	dense64Portable(y, x, w, b, 0, rows, 0, in, out, floor)
 }
+
+func (width) squares(y, x []float32, k int) { squaresPortable(y, x, k) }

@@ -112,6 +112,16 @@ func dotsPortable(y, x, w []float32, bias float32) {
 	}
 }
 
+func squaresPortable(y, x []float32, k int) {
+	for i := range y {
+		sum := float32(0)
+		for _, v := range x[i*k : (i+1)*k] {
+			sum += v * v
+		}
+		y[i] = sum
+	}
+}
+
 func gatherPortable(dst, src []float32, rows []int32, k int) {
 	for i, r := range rows {
 		copy(dst[i*k:(i+1)*k], src[int(r)*k:(int(r)+1)*k])

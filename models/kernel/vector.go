@@ -6,6 +6,9 @@ import "math"
 // elsewhere. dz may be dy.
 func ReLUBack(dz, dy, y []float32) { active.reluBack(dz, dy[:len(dz)], y[:len(dz)]) }
 
+// Squares is y[i] = the sum of the squares of row i of x, k numbers.
+func Squares(y, x []float32, k int) { active.squares(y, x, k) }
+
 // Gather copies the named rows of src, k numbers each, to dst, one after the other.
 func Gather(dst, src []float32, rows []int32, k int) { active.gather(dst, src, rows, k) }
 

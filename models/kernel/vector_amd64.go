@@ -23,7 +23,7 @@ func adam256(n int, w, grad, m, v *float32, c *[5]float32)
 func entropy256(n int, z, y, d, loss *float32, t *[17]float32)
 
 //go:noescape
-func dots256(rows, k int, x, w, y *float32, bias float32)
+func dots256(rows, k int, x, w *float32, ldw int, y *float32, bias float32)
 
 //go:noescape
 func axpy512(n int, a float32, x, y *float32)
@@ -44,7 +44,7 @@ func adam512(n int, w, grad, m, v *float32, c *[5]float32)
 func entropy512(n int, z, y, d, loss *float32, t *[17]float32)
 
 //go:noescape
-func dots512(rows, k int, x, w, y *float32, bias float32)
+func dots512(rows, k int, x, w *float32, ldw int, y *float32, bias float32)
 
 //go:noescape
 func gather256(n, k int, dst, src *float32, rows, ahead *int32)

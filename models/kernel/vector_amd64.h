@@ -220,15 +220,16 @@ entropy:
 
 #undef E
 
-// y[i] = bias + Σ x[i,j]·w[j]. A row is k numbers, of which the last few are
-// loaded with a mask.
-TEXT DOTS(SB), NOSPLIT, $0-44
+// y[i] = bias + Σ x[i,j]·w[j], where w moves on by ldw bytes from row to row. A
+// row is k numbers, of which the last few are loaded with a mask.
+TEXT DOTS(SB), NOSPLIT, $0-56
 	MOVQ   rows+0(FP), CX
 	MOVQ   k+8(FP), DX
 	MOVQ   x+16(FP), SI
 	MOVQ   w+24(FP), BX
-	MOVQ   y+32(FP), DI
-	VMOVSS bias+40(FP), X3
+	MOVQ   ldw+32(FP), R12
+	MOVQ   y+40(FP), DI
+	VMOVSS bias+48(FP), X3
 	MOVQ   DX, R8
 	ANDQ   $(LANES-1), R8
 	LANEMASK(R8)
@@ -262,6 +263,7 @@ sum:
 	VADDSS       X3, X0, X0
 	VMOVSS       X0, (DI)
 	ADDQ         $4, DI
+	ADDQ         R12, BX
 	DECQ         CX
 	JNZ          row
 	VZEROUPPER

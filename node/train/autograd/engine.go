@@ -59,12 +59,21 @@ func (e *Engine) Params() []float32 { return e.params }
 // losses, for as many rows as a mini-batch has: they are added in float32. rows
 // nil means all rows of data. The shards are contiguous.
 func (e *Engine) Sum(data arch.Batch, labels []int8, rows Rows, grad []float32) (float64, error) {
+	return e.sum(data, rows, grad, func(n *Net, from, to int) (float64, error) {
+		return n.Add(data, labels, rows, from, to)
+	})
+}
+
+// sum adds up what add leaves in the nets.
+func (e *Engine) sum(data arch.Batch, rows Rows, grad []float32, add func(n *Net, from, to int) (float64, error)) (float64, error) {
 	loss, err := e.each(count(data, rows), func(s, from, to int) (float64, error) {
-		return e.nets[s].batches(from, to, func(from, to int) (float64, error) {
-			return e.nets[s].Add(data, labels, rows, from, to)
-		})
+		return e.nets[s].batches(from, to, func(from, to int) (float64, error) { return add(e.nets[s], from, to) })
 	})
 	if err != nil {
+		for _, n := range e.nets { // what other shards have added belongs to no sum
+			n.added = false
+			clear(n.grad)
+		}
 		return 0, err
 	}
 	clear(grad)

@@ -36,6 +36,9 @@ type Net struct {
 	plan    plan
 	forward int // steps of the plan up to the loss
 	vm      gorgonia.VM
+
+	factors []factor // of the derivatives, for clipping
+	scratch [3][]float32
 }
 
 // part is one parameter node: a run of params and of grad.

@@ -30,6 +30,8 @@ type op struct {
 
 	out *tensor.Dense
 	in  []input
+
+	parameter bool // writes the derivative of a parameter
 }
 
 // argument is the type of one argument.

@@ -29,6 +29,7 @@ func (n *Net) linear(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 				return nil, err
 			}
 		}
+		n.factorOf(factor{x: n.values(args[0]), d: n.values(dz), in: l.in, width: l.units, ones: 1})
 		var dx, dw, db *gorgonia.Node
 		if dw, err = n.weightBack(l, args[0], dz); err != nil {
 			return nil, err
@@ -54,14 +55,14 @@ func (n *Net) reluBack(l layer, y, dy *gorgonia.Node) (*gorgonia.Node, error) {
 
 // weightBack is xᵀ·dz, added to that of the batches before.
 func (n *Net) weightBack(l layer, x, dz *gorgonia.Node) (*gorgonia.Node, error) {
-	return n.apply(newOpInto(n.derivative(l.w), l.name+" dW", tensor.Shape{l.in, l.units}, func(dw []float32, v []input) {
+	return n.apply(n.intoPart(l.w, l.name+" dW", tensor.Shape{l.in, l.units}, func(dw []float32, v []input) {
 		kernel.Weights(dw, v[0].f, v[1].f, n.live, l.in, l.units, n.added)
 	}, matrix, matrix), x, dz)
 }
 
 // biasBack is the sum of dz over the rows, added to that of the batches before.
 func (n *Net) biasBack(name string, bias part, units int, dz *gorgonia.Node) (*gorgonia.Node, error) {
-	return n.apply(newOpInto(n.derivative(bias), name+" db", tensor.Shape{units}, func(db []float32, v []input) {
+	return n.apply(n.intoPart(bias, name+" db", tensor.Shape{units}, func(db []float32, v []input) {
 		kernel.Rows(db, v[0].f, n.live, units, n.added)
 	}, matrix), dz)
 }

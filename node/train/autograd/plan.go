@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 )
 
 // step is one operation of a plan, bound to the memory it reads and writes.
@@ -48,6 +49,22 @@ func (n *Net) input(node *gorgonia.Node) (input, error) {
 		return input{}, fmt.Errorf("%s is not one of our operations", node.Name())
 	}
 	return inputOf(v)
+}
+
+// values is where the numbers of a node of ours lie.
+func (n *Net) values(node *gorgonia.Node) []float32 {
+	in, err := n.input(node)
+	if err != nil {
+		return nil
+	}
+	return in.f
+}
+
+// intoPart makes the operation that writes the derivative of a parameter.
+func (n *Net) intoPart(p part, name string, shape tensor.Shape, run func([]float32, []input), args ...argument) *op {
+	o := newOpInto(n.derivative(p), name, shape, run, args...)
+	o.parameter = true
+	return o
 }
 
 // run goes through the operations.

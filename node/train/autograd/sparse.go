@@ -37,8 +37,9 @@ func (n *Net) gather(width int, table part) (*gorgonia.Node, error) {
 	wrt := make([]bool, len(args))
 	wrt[1] = true
 	forward.differentiable(wrt, func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+		n.factorOf(factor{d: n.values(grad), width: width, ones: 1}) // numbers have no derivative there
 		derivatives := make(gorgonia.Nodes, len(in))
-		node, err := n.apply(newOpInto(n.derivative(table), "gather dtable", tensor.Shape{n.tableLen}, func(d []float32, v []input) {
+		node, err := n.apply(n.intoPart(table, "gather dtable", tensor.Shape{n.tableLen}, func(d []float32, v []input) {
 			n.scatter(d, v[0].i, v[1].f, width)
 		}, slots, matrix), in[0], grad)
 		derivatives[1] = node
@@ -118,9 +119,14 @@ func (n *Net) addSlots(out []float32, c []int32, table []float32) {
 func (n *Net) sparseLinearBack(l logistic, in gorgonia.Nodes, grad *gorgonia.Node) (_ gorgonia.Nodes, err error) {
 	k, cats := n.shape.Numbers, len(n.spans)
 	derivatives := make(gorgonia.Nodes, len(in))
+	f := factor{d: n.values(grad), in: k, width: 1, ones: float32(cats + 1)}
+	if k > 0 {
+		f.x = n.x
+	}
+	n.factorOf(f)
 	next := 1
 	if k > 0 {
-		derivatives[next+1], err = n.apply(newOpInto(n.derivative(l.numbers), "logit dnumbers", tensor.Shape{k}, func(dw []float32, v []input) {
+		derivatives[next+1], err = n.apply(n.intoPart(l.numbers, "logit dnumbers", tensor.Shape{k}, func(dw []float32, v []input) {
 			kernel.Weights(dw, v[0].f, v[1].f, n.live, k, 1, n.added)
 		}, matrix, matrix), in[next], grad)
 		if err != nil {
@@ -129,7 +135,7 @@ func (n *Net) sparseLinearBack(l logistic, in gorgonia.Nodes, grad *gorgonia.Nod
 		next += 2
 	}
 	if cats > 0 {
-		derivatives[next+1], err = n.apply(newOpInto(n.derivative(l.table), "logit dcategories", tensor.Shape{n.tableLen}, func(table []float32, v []input) {
+		derivatives[next+1], err = n.apply(n.intoPart(l.table, "logit dcategories", tensor.Shape{n.tableLen}, func(table []float32, v []input) {
 			c := v[0].i
 			for i, d := range v[1].f[:n.live] {
 				for j, slot := range c[i*cats : (i+1)*cats] {

@@ -61,8 +61,14 @@ func (a *actor) ready() (*train.Member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", secagg.ErrNoData, err)
 	}
-	a.member = train.NewMember(table)
-	return a.member, nil
+	member := train.NewMember(table)
+	if a.run.Control != nil {
+		if err := member.SetControl(a.run.Control); err != nil {
+			return nil, err
+		}
+	}
+	a.member = member
+	return member, nil
 }
 
 // rows counts the rows that take part in a step: test rows in an evaluation, training rows otherwise.
@@ -129,6 +135,10 @@ func (a *actor) vector(ctx context.Context, done computed) {
 	a.computing = false
 	if done.err != nil {
 		a.left(done.err)
+		return
+	}
+	if err := a.keepPending(); err != nil {
+		a.left(err)
 		return
 	}
 	out, err := a.part.Vector(done.answer.words)

@@ -181,23 +181,26 @@ func decisionName(digest federation.Digest) string {
 // storedRun is runs/ID.json. The machine stands in a file of its own that the run names by its digest, so that both
 // change together although they are two files.
 type storedRun struct {
-	Run       string            `json:"run"`
-	Plan      federation.Digest `json:"plan"`
-	Closed    uint32            `json:"closed"`
-	Step      uint32            `json:"step"`
-	State     federation.Digest `json:"state"`
-	Machine   federation.Digest `json:"machine"`
-	Follow    bool              `json:"follow,omitempty"`
-	Stopped   string            `json:"stopped,omitempty"`
-	StoppedAt time.Time         `json:"stopped_at,omitzero"`
-	Evidence  string            `json:"evidence,omitempty"`
-	Done      bool              `json:"done"`
+	Run         string            `json:"run"`
+	Plan        federation.Digest `json:"plan"`
+	Closed      uint32            `json:"closed"`
+	Step        uint32            `json:"step"`
+	State       federation.Digest `json:"state"`
+	Machine     federation.Digest `json:"machine"`
+	Follow      bool              `json:"follow,omitempty"`
+	Stopped     string            `json:"stopped,omitempty"`
+	StoppedAt   time.Time         `json:"stopped_at,omitzero"`
+	Evidence    string            `json:"evidence,omitempty"`
+	Control     []byte            `json:"control,omitempty"`
+	Pending     []byte            `json:"pending,omitempty"`
+	PendingStep uint32            `json:"pending_step,omitempty"`
+	Done        bool              `json:"done"`
 }
 
 func (s storedRun) run(id RunID) Run {
 	return Run{
 		ID: id, Plan: s.Plan, Closed: s.Closed, Step: s.Step, State: s.State, Follow: s.Follow,
-		Stopped: s.Stopped, StoppedAt: s.StoppedAt, Evidence: s.Evidence, Done: s.Done,
+		Stopped: s.Stopped, StoppedAt: s.StoppedAt, Evidence: s.Evidence, Control: s.Control, Pending: s.Pending, PendingStep: s.PendingStep, Done: s.Done,
 	}
 }
 
@@ -237,7 +240,7 @@ func (d Dir) SaveRun(r Run, m *schedule.Machine) error {
 	}
 	s := storedRun{
 		Run: hex.EncodeToString(r.ID[:]), Plan: r.Plan, Closed: r.Closed, Step: r.Step,
-		State: r.State, Machine: old.Machine, Follow: r.Follow, Stopped: r.Stopped, StoppedAt: r.StoppedAt, Evidence: r.Evidence, Done: r.Done,
+		State: r.State, Machine: old.Machine, Follow: r.Follow, Stopped: r.Stopped, StoppedAt: r.StoppedAt, Evidence: r.Evidence, Control: r.Control, Pending: r.Pending, PendingStep: r.PendingStep, Done: r.Done,
 	}
 	if m != nil {
 		b, err := m.MarshalBinary()

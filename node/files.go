@@ -12,8 +12,8 @@ import (
 	"github.com/koinon-eu/koinon/deploy/service"
 )
 
-// maxState bounds the small JSON files of a state directory.
-const maxState = 4 << 20
+// maxState bounds the JSON files of a state directory; that of a run may hold a control variate.
+const maxState = 64 << 20
 
 // read returns a file of the directory, at most limit bytes; ErrUnknown when there is none.
 func (d Dir) read(name string, limit int64) ([]byte, error) {

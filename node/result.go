@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -183,6 +184,10 @@ func (a *actor) apply(ctx context.Context, c secagg.Closed, sum []uint64, checke
 		err = a.followed(ctx, next)
 	}
 	if err == nil {
+		next.Control, err = a.control(step, c.Survivors)
+		next.Pending, next.PendingStep = nil, 0
+	}
+	if err == nil {
 		err = a.n.cfg.Store.SaveRun(next, a.machine)
 	}
 	if err != nil {
@@ -195,11 +200,43 @@ func (a *actor) apply(ctx context.Context, c secagg.Closed, sum []uint64, checke
 	return nil
 }
 
-// restore takes up the machine that the store has.
+// control tells the member's work whether its vector was in the sum, and returns the control variate that follows from
+// that; none but under SCAFFOLD.
+func (a *actor) control(step schedule.Step, survivors secagg.Set) ([]byte, error) {
+	roster, err := a.n.cfg.Store.Roster()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", secagg.ErrRoster, err)
+	}
+	self, ok := roster.Member(a.n.cfg.Member)
+	summed := ok && survivors.Has(self.Index)
+	if a.member != nil {
+		a.member.Settle(step, summed)
+	}
+	if summed && a.run.PendingStep == step.Ordinal {
+		return a.run.Pending, nil
+	}
+	return a.run.Control, nil
+}
+
+// keepPending makes the control variate that goes with a vector durable before the vector leaves.
+func (a *actor) keepPending() error {
+	ordinal, control := a.member.Pending()
+	if ordinal == 0 || ordinal == a.run.PendingStep && bytes.Equal(control, a.run.Pending) {
+		return nil
+	}
+	a.run.Pending, a.run.PendingStep = control, ordinal
+	return a.n.cfg.Store.SaveRun(a.run, nil)
+}
+
+// restore takes up the machine and the control variate that the store has.
 func (a *actor) restore() error {
 	_, machine, err := a.n.cfg.Store.Run(a.run.ID, a.plan.Learning())
 	if err == nil {
 		a.machine = machine
+	}
+	if a.member != nil && a.member.Control() != nil {
+		a.cached.wipe() // it goes with a variate that is not settled
+		err = errors.Join(err, a.member.SetControl(a.run.Control))
 	}
 	return err
 }

@@ -31,16 +31,19 @@ type RunID [16]byte
 // Run is what a node remembers of a run besides its ledger (S63). State, Step and Closed change together with the
 // machine.
 type Run struct {
-	ID        RunID
-	Plan      federation.Digest
-	Closed    uint32   // last closed round applied
-	Step      uint32   // steps applied
-	State     [32]byte // S58
-	Follow    bool     // S62: a sum was taken over that this node could not spot-check
-	Stopped   string   // why this node takes no part until its operator approves the plan again
-	StoppedAt time.Time
-	Evidence  string // the file that shows why, in the evidence folder
-	Done      bool
+	ID          RunID
+	Plan        federation.Digest
+	Closed      uint32   // last closed round applied
+	Step        uint32   // steps applied
+	State       [32]byte // S58
+	Follow      bool     // S62: a sum was taken over that this node could not spot-check
+	Stopped     string   // why this node takes no part until its operator approves the plan again
+	StoppedAt   time.Time
+	Evidence    string // the file that shows why, in the evidence folder
+	Control     []byte // SCAFFOLD: this member's control variate after Step. It never leaves the node
+	Pending     []byte // what it will be if this member's vector is in the sum of PendingStep
+	PendingStep uint32
+	Done        bool
 }
 
 // Store keeps what a restart must not lose. Each method is atomic: after a crash the old or the new value is there.

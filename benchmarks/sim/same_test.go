@@ -66,7 +66,9 @@ func plainRun(t testing.TB, plan *federation.Plan, members []Member, seed uint64
 			require.NoError(t, err)
 			words, err := step.Encoding.Encode(v.X, v.Ints, v.Rows, random(node.RunID{}, step.Ordinal, node.UseRounding))
 			require.NoError(t, err)
-			if each == nil || each(vectorOf{step, m.Name, v, words}) {
+			summed := each == nil || each(vectorOf{step, m.Name, v, words})
+			workers[i].Settle(step, summed)
+			if summed {
 				ring.Add(sum, words)
 				survivors++
 			}
@@ -81,6 +83,7 @@ func TestFederatedEqualsPlainSum(t *testing.T) {
 	for name, plan := range map[string]*federation.Plan{
 		"fedadam":          testPlan(t),
 		"fedavg":           testPlan(t, "{name: fedadam, rounds: 3}", "{name: fedavg, rounds: 2}"),
+		"scaffold":         testPlan(t, "{name: fedadam, rounds: 3}", "{name: scaffold, rounds: 3}"),
 		"fedadam, 15 bits": testPlan(t, "rounds: 3", "rounds: 2, bits: 15"),
 	} {
 		t.Run(name, func(t *testing.T) {

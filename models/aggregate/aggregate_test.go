@@ -20,7 +20,7 @@ func problem(name, local string, params int) Problem {
 		decayed[i] = true // the last one is a bias
 	}
 	spec := Spec{Name: name, Local: local, ServerRate: 0.5, Momentum: 0.25}.WithDefaults(arch.Spec{Kind: arch.Logistic})
-	return Problem{Spec: spec, L2: 2, Decayed: decayed}
+	return Problem{Spec: spec, L2: 2, Decayed: decayed, Members: 4}
 }
 
 func optimizer(t *testing.T, p Problem) Optimizer {
@@ -72,6 +72,57 @@ func TestFedAdam(t *testing.T) {
 	require.Zero(t, w[1], "a coordinate that nothing touches stays")
 }
 
+// TestAdaptive: Reddi et al. 2021, Algorithm 2, with the second moments of
+// FedYogi and FedAdagrad, v_{-1} = τ², against the formulas.
+func TestAdaptive(t *testing.T) {
+	second := map[string]func(v, d float64) float64{
+		FedYogi: func(v, d float64) float64 {
+			if v == d*d {
+				return v
+			}
+			return v - 0.001*d*d*math.Copysign(1, v-d*d)
+		},
+		FedAdagrad: func(v, d float64) float64 { return v + d*d },
+	}
+	for name, next := range second {
+		o := optimizer(t, problem(name, MiniBatch, 1))
+		w := []float32{0}
+		want, m, v := 0.0, 0.0, 1e-6
+		for _, change := range []float32{1, -0.5, 1e-4, 0.001, 0} {
+			require.NoError(t, o.Apply(w, Sum{Values: []float32{change}, Weight: 100}))
+			d := -float64(change)
+			m = 0.9*m + 0.1*d
+			v = next(v, d)
+			want -= 0.5 * m / (math.Sqrt(v) + 1e-3)
+			require.InDelta(t, want, w[0], 1e-5*math.Abs(want), name)
+		}
+		require.ErrorIs(t, o.SetState(appendFloats(nil, 0, -1)), errNegative)
+	}
+}
+
+// TestScaffold: Karimireddy et al. 2020, Algorithm 1: w ← w + rate·Δw,
+// c ← c + (|S|/N)·Δc, with Δc behind Δw.
+func TestScaffold(t *testing.T) {
+	p := problem(Scaffold, MiniBatch, 2)
+	o := optimizer(t, p)
+	require.Equal(t, 4, p.Spec.Values(2))
+	require.Equal(t, []float64{0, 0}, Control(o))
+	w := []float32{1, 2}
+	require.NoError(t, o.Apply(w, Sum{Values: []float32{4, -2, 8, 1}, Weight: 9, Survivors: 4}))
+	require.Equal(t, []float32{3, 1}, w)
+	require.Equal(t, []float64{8, 1}, Control(o))
+	require.NoError(t, o.Apply(w, Sum{Values: []float32{0, 0, -4, 1}, Weight: 9, Survivors: 2}))
+	require.Equal(t, []float32{3, 1}, w)
+	require.Equal(t, []float64{6, 1.5}, Control(o))
+	for _, survivors := range []int{0, 5} {
+		require.Error(t, o.Apply(w, Sum{Values: make([]float32, 4), Weight: 9, Survivors: survivors}))
+	}
+	p.Members = 0
+	_, err := New(p)
+	require.Error(t, err)
+	require.Nil(t, Control(optimizer(t, problem(FedAvg, MiniBatch, 2))))
+}
+
 // TestNewtonSolvesAQuadratic: with a constant Hessian one step at rate 1 is exact.
 func TestNewtonSolvesAQuadratic(t *testing.T) {
 	p := problem(Newton, FullBatch, 2)
@@ -114,27 +165,31 @@ func TestNewtonColumnLimit(t *testing.T) {
 }
 
 func TestApplyRefuses(t *testing.T) {
-	for _, name := range []string{FedAdam, FedAvg, FedAvgM, Newton} {
-		o := optimizer(t, problem(name, FullBatch, 2))
+	for _, name := range Names {
+		if name == FedProx {
+			continue
+		}
+		p := problem(name, FullBatch, 2)
+		o := optimizer(t, p)
 		w := []float32{1, 1}
 		require.Error(t, o.Apply(w, Sum{Values: []float32{1}, Ints: []int64{1}, Weight: 1}), name)
 		require.Error(t, o.Apply(w[:1], Sum{Values: []float32{1}, Weight: 1}), name)
-		if name != Newton {
-			require.Error(t, o.Apply(w, Sum{Values: []float32{1, 1}}), name)
+		if name != Newton { // without weight, or without members
+			require.Error(t, o.Apply(w, Sum{Values: make([]float32, p.Spec.Values(2))}), name)
 		}
 		require.Equal(t, []float32{1, 1}, w)
 	}
-	_, err := New(Problem{Spec: Spec{Name: "scaffold"}})
+	_, err := New(Problem{Spec: Spec{Name: "fedsgd"}})
 	require.Error(t, err)
 }
 
 // TestStateRoundTrip: a restart goes on with the same bits.
 func TestStateRoundTrip(t *testing.T) {
-	for _, name := range []string{FedAdam, FedAvg, FedAvgM, Newton} {
+	for _, name := range Names {
 		p := problem(name, FullBatch, 3)
 		a, w := optimizer(t, p), []float32{0, 0, 0}
 		apply := func(o Optimizer, w []float32, k int) {
-			sum := Sum{Values: []float32{1, float32(k), -0.3}, Ints: make([]int64, NewtonWords(3)), Weight: 7}
+			sum := Sum{Values: []float32{1, float32(k), -0.3, 2, float32(-k), 0.1}[:max(p.Spec.Values(3), 3)], Ints: make([]int64, NewtonWords(3)), Weight: 7, Survivors: 2}
 			sum.Ints[0], sum.Ints[3] = int64(k)<<20, 5<<20
 			require.NoError(t, o.Apply(w, sum))
 		}
@@ -163,7 +218,10 @@ var golden = []struct{ name, local, digest string }{
 	{FedAdam, FullBatch, "cfd55c19facfedc34adcdadae52d65b42414b1bd82efb6b264954d3f12181caa"},
 	{FedAdam, MiniBatch, "fe394d849e996feeb5437aed8a6730acbe9b4d34f6368f9f7595e95ddc15dd39"},
 	{FedAvg, MiniBatch, "67fef704e56970154d11ce7d76b84d012c07bbf4dc93ea1c488c26468ef89f37"},
+	{FedAdagrad, FullBatch, "f02c39bda34d54f58e5cb3730b7050daacf167890cc4c0759b178132f09595db"},
+	{FedYogi, FullBatch, "baf0dcd7b5b53264eb0175a436c90fd9d7b96a5b0914f16c7b3c78ea572098f9"},
 	{FedAvgM, MiniBatch, "e489299296dc4f3fc0e294a6e25bb3bcfcaac107ca3c71ee164781f846f4e690"},
+	{Scaffold, MiniBatch, "f2180cfb41e2c4d063aca6405319e82c4d0e0030a47bcc198f6427c48603990e"},
 	{Newton, FullBatch, "1b9e31ae66bb552c4973625ccdd8596763acbd27eebc72d2fafc6b9324630006"},
 }
 
@@ -175,7 +233,11 @@ func TestGolden(t *testing.T) {
 		uniform := func() float64 { return float64(r.Int64N(1<<40)-1<<39) / (1 << 39) }
 		w := make([]float32, n)
 		for range 30 {
-			sum := Sum{Values: make([]float32, n), Ints: make([]int64, NewtonWords(n)), Weight: 9_000 + r.Uint64N(1000)}
+			values := n
+			if g.name == Scaffold {
+				values = 2 * n
+			}
+			sum := Sum{Values: make([]float32, values), Ints: make([]int64, NewtonWords(n)), Weight: 9_000 + r.Uint64N(1000), Survivors: 3}
 			for i := range sum.Values {
 				sum.Values[i] = float32(uniform() * uniform())
 			}
@@ -219,12 +281,15 @@ func TestSpecDefaultsAndYAML(t *testing.T) {
 
 func TestSpecRefuses(t *testing.T) {
 	for name, s := range map[string]Spec{
-		"name": {Name: "scaffold"}, "local": {Local: "online"}, "bits": {Bits: 16}, "weight_bits": {WeightBits: 33},
+		"name": {Name: "fedsgd"}, "local": {Local: "online"}, "bits": {Bits: 16}, "weight_bits": {WeightBits: 33},
 		"rounds": {Rounds: -1}, "server_rate": {ServerRate: math.NaN()}, "batch": {Batch: 1 << 20}, "momentum": {Momentum: 1},
 		"clip.l2": {Clip: Clip{L2: math.Inf(1)}}, "clip.inf": {Clip: Clip{Inf: -1}}, "local_rate": {LocalRate: -1}, "local_epochs": {LocalEpochs: 1000},
 	} {
 		require.ErrorContains(t, s.Validate(arch.Spec{Kind: arch.Logistic}), name)
 	}
+	require.ErrorContains(t, Spec{Name: FedProx, Local: FullBatch}.Validate(arch.Spec{Kind: arch.Logistic}), "mini-batch")
+	require.ErrorContains(t, Spec{Name: Scaffold, Local: FullBatch}.Validate(arch.Spec{Kind: arch.Logistic}), "mini-batch")
+	require.ErrorContains(t, Spec{Proximal: 0.1}.Validate(arch.Spec{Kind: arch.Logistic}), "proximal")
 	require.ErrorContains(t, Spec{Name: Newton}.Validate(arch.Spec{Kind: arch.MLP}), "logistic")
 	require.ErrorContains(t, Spec{Name: Newton, Local: MiniBatch}.Validate(arch.Spec{Kind: arch.Logistic}), "full-batch")
 }

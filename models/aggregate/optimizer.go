@@ -3,15 +3,17 @@ package aggregate
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 )
 
 // Sum is one decoded training sum.
 type Sum struct {
-	Values []float32 // ΣW·x / ΣW: mean gradient (full-batch) or mean change (mini-batch)
-	Ints   []int64   // newton: gradient and Hessian in fixed point
-	Weight uint64    // ΣW, coarse rows
+	Values    []float32 // ΣW·x / ΣW: mean gradient (full-batch) or mean change (mini-batch)
+	Ints      []int64   // newton: gradient and Hessian in fixed point
+	Weight    uint64    // ΣW, coarse rows
+	Survivors int       // members in the sum; scaffold reads it
 }
 
 // Optimizer moves the parameters by what one sum says. It is deterministic (S61).
@@ -29,6 +31,7 @@ type Problem struct {
 	Spec    Spec
 	L2      float64 // coefficient of ½·l2·‖w‖² beside the sum of losses
 	Decayed []bool  // one a parameter: whether l2 applies
+	Members int     // N of the cohort; scaffold reads it
 }
 
 // New makes the optimiser that the specification, defaults filled in, names.
@@ -36,18 +39,26 @@ func New(p Problem) (Optimizer, error) {
 	switch p.Spec.Name {
 	case FedAdam:
 		return newFedAdam(p), nil
-	case FedAvg:
+	case FedAdagrad:
+		return newAdaptive(p, adagrad), nil
+	case FedAvg, FedProx: // they differ at the members only
 		return fedAvg{p}, nil
 	case FedAvgM:
 		return &fedAvgM{Problem: p, velocity: make([]float64, len(p.Decayed))}, nil
+	case FedYogi:
+		return newAdaptive(p, yogi), nil
 	case Newton:
 		if n := len(p.Decayed); n > MaxNewtonColumns {
 			return nil, fmt.Errorf("newton: %d columns, at most %d: use fedadam", n, MaxNewtonColumns)
 		}
 		return newton{p}, nil
+	case Scaffold:
+		return newScaffold(p)
 	}
 	return nil, fmt.Errorf("algorithm: name %q is not known", p.Spec.Name)
 }
+
+var errNegative = errors.New("optimiser state has a negative second moment")
 
 // Digest names parameters and the optimiser's memory together.
 func Digest(params []float32, o Optimizer) [32]byte {

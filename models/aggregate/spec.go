@@ -3,17 +3,26 @@ package aggregate
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/koinon-eu/koinon/models/arch"
 )
 
 // Algorithms a plan may name.
 const (
-	FedAdam = "fedadam"
-	FedAvg  = "fedavg"
-	FedAvgM = "fedavgm"
-	Newton  = "newton"
+	FedAdagrad = "fedadagrad"
+	FedAdam    = "fedadam"
+	FedAvg     = "fedavg"
+	FedAvgM    = "fedavgm"
+	FedProx    = "fedprox"
+	FedYogi    = "fedyogi"
+	Newton     = "newton"
+	Scaffold   = "scaffold"
 )
+
+// Names lists the algorithms in the order of the alphabet.
+var Names = []string{FedAdagrad, FedAdam, FedAvg, FedAvgM, FedProx, FedYogi, Newton, Scaffold}
 
 // What a member computes in a training round.
 const (
@@ -38,28 +47,46 @@ type Clip struct {
 	Inf float64 `yaml:"inf,omitempty" json:"inf"`
 }
 
+// Values returns how many coordinates a member's vector has for so many
+// parameters: scaffold sends its control variate behind the change, newton
+// sends integers only.
+func (s Spec) Values(params int) int {
+	switch s.Name {
+	case Scaffold:
+		return 2 * params
+	case Newton:
+		return 0
+	}
+	return params
+}
+
 // Spec is the plan's `algorithm` block. A zero field means the documented
 // default, which depends on the architecture and which WithDefaults fills in.
 type Spec struct {
-	// Name is fedadam, fedavg, fedavgm or newton. Empty means fedadam for
-	// logistic regression and fedavgm for an MLP.
+	// Name is one of Names. Empty means fedadam for logistic regression and
+	// fedavgm for an MLP.
 	Name string `yaml:"name" json:"name"`
 	// Local is full-batch or mini-batch. Empty means full-batch for logistic
-	// regression under fedadam or newton, else mini-batch.
+	// regression under fedadagrad, fedadam, fedyogi or newton, else mini-batch.
 	Local string `yaml:"local,omitempty" json:"local"`
-	// ServerRate is the server's step length. 0 means 0.1 for fedadam on
-	// gradients, 0.01 for fedadam on changes, 1 otherwise.
+	// ServerRate is the server's step length. 0 means 0.1 for the adaptive
+	// algorithms (fedadagrad, fedadam, fedyogi) on gradients, 0.01 for them on
+	// changes, 1 otherwise.
 	ServerRate float64 `yaml:"server_rate,omitempty" json:"server_rate"`
 	// Rounds is the number of training sums. 0 means 60 (newton: 6).
 	Rounds int `yaml:"rounds,omitempty" json:"rounds"`
 	// LocalEpochs is how often a member goes through its rows in one round. 0 means 1.
 	LocalEpochs int `yaml:"local_epochs,omitempty" json:"local_epochs"`
-	// LocalRate is the rate of the member's own Adam. 0 means 0.003.
+	// LocalRate is the rate of the member's own Adam, under scaffold that of its
+	// plain steps. 0 means 0.003, under scaffold 0.05.
 	LocalRate float64 `yaml:"local_rate,omitempty" json:"local_rate"`
 	// Batch is the number of rows of a local step. 0 means 256.
 	Batch int `yaml:"batch,omitempty" json:"batch"`
 	// Momentum is fedavgm's β. 0 means 0.5; other algorithms ignore it.
 	Momentum float64 `yaml:"momentum,omitempty" json:"momentum"`
+	// Proximal is fedprox's μ: how strongly local steps are drawn back to the
+	// parameters they started from. 0 means 0.01; other algorithms have none.
+	Proximal float64 `yaml:"proximal,omitempty" json:"proximal,omitempty"`
 	// Clip bounds a member's vector. A zero field means l2 64, inf 4 for
 	// gradients and l2 64, inf 1 for changes of parameters.
 	Clip Clip `yaml:"clip,omitempty" json:"clip"`
@@ -80,7 +107,7 @@ func (s Spec) WithDefaults(a arch.Spec) Spec {
 	}
 	if s.Local == "" {
 		s.Local = MiniBatch
-		if a.Kind == arch.Logistic && (s.Name == FedAdam || s.Name == Newton) {
+		if a.Kind == arch.Logistic && (adaptiveServer(s.Name) || s.Name == Newton) {
 			s.Local = FullBatch
 		}
 	}
@@ -88,9 +115,12 @@ func (s Spec) WithDefaults(a arch.Spec) Spec {
 	setFloat(&s.ServerRate, defaultRate(s.Name, gradients))
 	setInt(&s.Rounds, pick(s.Name == Newton, 6, 60))
 	setInt(&s.LocalEpochs, 1)
-	setFloat(&s.LocalRate, 0.003)
+	setFloat(&s.LocalRate, pick(s.Name == Scaffold, 0.05, 0.003))
 	setInt(&s.Batch, 256)
 	setFloat(&s.Momentum, 0.5)
+	if s.Name == FedProx {
+		setFloat(&s.Proximal, 0.01)
+	}
 	setFloat(&s.Clip.L2, 64)
 	setFloat(&s.Clip.Inf, pick(gradients, 4.0, 1.0))
 	setInt(&s.Bits, 24)
@@ -100,12 +130,17 @@ func (s Spec) WithDefaults(a arch.Spec) Spec {
 
 func defaultRate(name string, gradients bool) float64 {
 	switch {
-	case name == FedAdam && gradients:
+	case adaptiveServer(name) && gradients:
 		return 0.1
-	case name == FedAdam:
+	case adaptiveServer(name):
 		return 0.01
 	}
 	return 1
+}
+
+// adaptiveServer reports whether the server scales each coordinate's step.
+func adaptiveServer(name string) bool {
+	return name == FedAdagrad || name == FedAdam || name == FedYogi
 }
 
 func pick[T any](yes bool, a, b T) T {
@@ -131,16 +166,23 @@ func setInt(v *int, def int) {
 // or after defaults.
 func (s Spec) Validate(a arch.Spec) error {
 	s = s.WithDefaults(a)
-	switch s.Name {
-	case FedAdam, FedAvg, FedAvgM, Newton:
-	default:
-		return fmt.Errorf("algorithm: name %q is not known: want %s, %s, %s or %s", s.Name, FedAdam, FedAvg, FedAvgM, Newton)
+	if !slices.Contains(Names, s.Name) {
+		return fmt.Errorf("algorithm: name %q is not known: want one of %s", s.Name, strings.Join(Names, ", "))
 	}
 	if s.Local != FullBatch && s.Local != MiniBatch {
 		return fmt.Errorf("algorithm: local %q is not known: want %s or %s", s.Local, FullBatch, MiniBatch)
 	}
 	if s.Name == Newton && (a.Kind != arch.Logistic || s.Local != FullBatch) {
 		return fmt.Errorf("algorithm: %s needs architecture %s and local %s", Newton, arch.Logistic, FullBatch)
+	}
+	if s.Name == FedProx && s.Local != MiniBatch {
+		return fmt.Errorf("algorithm: %s needs local %s: one gradient has nothing to be drawn back from", FedProx, MiniBatch)
+	}
+	if s.Name == Scaffold && s.Local != MiniBatch {
+		return fmt.Errorf("algorithm: %s needs local %s: it corrects local steps", Scaffold, MiniBatch)
+	}
+	if s.Name != FedProx && s.Proximal != 0 {
+		return fmt.Errorf("algorithm: proximal belongs to %s", FedProx)
 	}
 	if s.Bits != 24 && s.Bits != 15 {
 		return fmt.Errorf("algorithm: bits %d, want 24 or 15", s.Bits)
@@ -156,6 +198,7 @@ func (s Spec) Validate(a arch.Spec) error {
 		{"local_rate", s.LocalRate, 1e-9, 1e3},
 		{"batch", float64(s.Batch), 1, MaxBatch},
 		{"momentum", s.Momentum, 1e-9, 0.999},
+		{"proximal", s.Proximal, 0, 1e3},
 		{"clip.l2", s.Clip.L2, 1e-9, 1e9},
 		{"clip.inf", s.Clip.Inf, 1e-9, 1e9},
 		{"weight_bits", float64(s.WeightBits), 1, 32},

@@ -149,6 +149,35 @@ func TestMLPByHand(t *testing.T) {
 	require.Equal(t, []float64{(2 + 30 + 0.5) + 0 + 0.125, 0.125}, out)
 }
 
+// goldenLogits pins scores: they are equal on every processor, with assembly
+// and without.
+const goldenLogits = "a5ff5e4c669ba3f95e3c938977f4bba89b9a67cefd050e3164dfe15b4b13e610"
+
+// TestLogitsAreTheSameEverywhere: whatever the kernel, the block of rows and
+// the rows beside one.
+func TestLogitsAreTheSameEverywhere(t *testing.T) {
+	s := Spec{Kind: MLP, Hidden: []int{70, 33, 9}}
+	params, err := s.InitialParameters(shape, 5)
+	require.NoError(t, err)
+	m, err := NewModel(s, shape, params)
+	require.NoError(t, err)
+	b := Batch{Rows: 2*blockRows + 7}
+	for i := range b.Rows {
+		b.X = append(b.X, float32(i)/7-9, 1/float32(i+1))
+		b.C = append(b.C, int32(i%3), int32(i%30))
+	}
+	all, one := make([]float64, b.Rows), make([]float64, 1)
+	m.Logits(b, all)
+	var bytes []byte
+	for i, z := range all {
+		m.Logits(b.Slice(shape, i, i+1), one)
+		require.Equal(t, z, one[0], "row %d", i)
+		bytes = binary.LittleEndian.AppendUint64(bytes, math.Float64bits(z))
+	}
+	d := sha256.Sum256(bytes)
+	require.Equal(t, goldenLogits, hex.EncodeToString(d[:]))
+}
+
 func TestModelAllocatesNothing(t *testing.T) {
 	for _, s := range []Spec{{Kind: Logistic}, {Kind: MLP}} {
 		params, err := s.InitialParameters(shape, 1)
@@ -194,4 +223,30 @@ func TestSigmoidAndLossDoNotOverflow(t *testing.T) {
 		require.InDelta(t, -math.Log(Sigmoid(z)), Loss(z, 1), 1e-12)
 		require.InDelta(t, -math.Log(1-Sigmoid(z)), Loss(z, 0), 1e-12)
 	}
+}
+
+func BenchmarkLogits(b *testing.B) {
+	s, shape := Spec{Kind: MLP, Hidden: []int{128, 64}}, Shape{Numbers: 64}
+	params, err := s.InitialParameters(shape, 1)
+	require.NoError(b, err)
+	m, err := NewModel(s, shape, params)
+	require.NoError(b, err)
+	const rows = 1024
+	batch, out := Batch{Rows: rows, X: make([]float32, rows*shape.Numbers)}, make([]float64, rows)
+	for i := range batch.X {
+		batch.X[i] = float32(i%13) - 6
+	}
+	b.Run("batch", func(b *testing.B) {
+		for b.Loop() {
+			m.Logits(batch, out)
+		}
+		b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+	})
+	b.Run("row", func(b *testing.B) {
+		one := batch.Slice(shape, 0, 1)
+		for b.Loop() {
+			m.Logits(one, out)
+		}
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+	})
 }

@@ -3,6 +3,8 @@ package arch
 import (
 	"fmt"
 	"math"
+
+	"github.com/koinon-eu/koinon/models/kernel"
 )
 
 // Batch is encoded rows: X holds Rows×Numbers standardised numbers, C holds
@@ -33,16 +35,27 @@ func (b Batch) Check(shape Shape) error {
 	return nil
 }
 
-// Model computes logits in plain Go, in float64 over float32 parameters. It
-// keeps scratch space, so a Model serves one goroutine at a time.
+// Model computes logits in float64 over float32 parameters, with sums in a fixed
+// order, so that a row's logit has the same bits on every processor and
+// whatever the rows beside it. It keeps scratch space, so a Model serves one
+// goroutine at a time.
 type Model struct {
 	shape   Shape
 	params  []float32
 	blocks  []Block
 	kind    string
 	offsets []int // logistic: first slot of each category
+	rows    int   // mlp: computed at once
 	a, b    []float64
 }
+
+const (
+	// blockRows is how many rows an MLP takes through its layers at once: enough
+	// to be worth reading the weights for.
+	blockRows = 64
+	// blockNumbers limits the scratch space where layers are wide.
+	blockNumbers = 1 << 16
+)
 
 // NewModel ties parameters to an architecture. params are not copied.
 func NewModel(spec Spec, shape Shape, params []float32) (*Model, error) {
@@ -67,7 +80,8 @@ func NewModel(spec Spec, shape Shape, params []float32) (*Model, error) {
 		for _, b := range m.blocks {
 			width = max(width, b.Cols)
 		}
-		m.a, m.b = make([]float64, width), make([]float64, width)
+		m.rows = min(max(blockNumbers/width, 1), blockRows)
+		m.a, m.b = make([]float64, m.rows*width), make([]float64, m.rows*width)
 	}
 	return m, nil
 }
@@ -77,16 +91,16 @@ func NewModel(spec Spec, shape Shape, params []float32) (*Model, error) {
 func (m *Model) Logits(batch Batch, out []float64) {
 	k, c := m.shape.Numbers, len(m.shape.Cards)
 	out = out[:batch.Rows]
-	for i := range out {
-		out[i] = m.logit(batch.X[i*k:(i+1)*k], batch.C[i*c:(i+1)*c])
-	}
-}
-
-func (m *Model) logit(x []float32, slots []int32) float64 {
 	if m.kind == Logistic {
-		return m.linear(x, slots)
+		for i := range out {
+			out[i] = m.linear(batch.X[i*k:(i+1)*k], batch.C[i*c:(i+1)*c])
+		}
+		return
 	}
-	return m.deep(x, slots)
+	for from := 0; from < len(out); from += m.rows {
+		to := min(from+m.rows, len(out))
+		m.deep(batch.Slice(m.shape, from, to), out[from:to])
+	}
 }
 
 func (m *Model) linear(x []float32, slots []int32) float64 {
@@ -101,42 +115,36 @@ func (m *Model) linear(x []float32, slots []int32) float64 {
 	return z
 }
 
-func (m *Model) deep(x []float32, slots []int32) float64 {
-	in, out := m.a[:0], m.b
-	for _, v := range x {
-		in = append(in, float64(v))
-	}
-	for j, slot := range slots {
-		b := m.blocks[j]
-		at := b.Offset + int(slot)*b.Cols
-		for _, v := range m.params[at : at+b.Cols] {
-			in = append(in, float64(v))
-		}
-	}
-	layers := m.blocks[len(slots):]
+// deep takes up to m.rows rows through the layers.
+func (m *Model) deep(batch Batch, out []float64) {
+	in, next := m.input(batch), m.b
+	layers := m.blocks[len(m.shape.Cards):]
 	for l := 0; l < len(layers); l += 2 {
 		w, bias := layers[l], layers[l+1]
-		z := out[:w.Cols]
-		for j, v := range m.params[bias.Offset : bias.Offset+w.Cols] {
-			z[j] = float64(v)
-		}
-		for i, v := range in {
-			if v == 0 {
-				continue // a ReLU that is off, or a missing number
-			}
-			row := m.params[w.Offset+i*w.Cols : w.Offset+(i+1)*w.Cols]
-			for j, weight := range row {
-				z[j] += float64(v * float64(weight))
-			}
-		}
-		if l+2 < len(layers) {
-			for j, v := range z {
-				z[j] = max(v, 0)
-			}
-		}
-		in, out = z, in[:cap(in)]
+		z := next[:batch.Rows*w.Cols]
+		kernel.Dense64(z, in, m.params[w.Offset:], m.params[bias.Offset:], batch.Rows, w.Rows, w.Cols, l+2 < len(layers))
+		in, next = z, in[:cap(in)]
 	}
-	return in[0]
+	copy(out, in)
+}
+
+// input writes the numbers of each row and the vectors of its slots into m.a.
+func (m *Model) input(batch Batch) []float64 {
+	k, c := m.shape.Numbers, len(m.shape.Cards)
+	in := m.a[:0]
+	for i := range batch.Rows {
+		for _, v := range batch.X[i*k : (i+1)*k] {
+			in = append(in, float64(v))
+		}
+		for j, slot := range batch.C[i*c : (i+1)*c] {
+			b := m.blocks[j]
+			at := b.Offset + int(slot)*b.Cols
+			for _, v := range m.params[at : at+b.Cols] {
+				in = append(in, float64(v))
+			}
+		}
+	}
+	return in
 }
 
 // Sigmoid returns the probability of a logit, without overflow on either side.

@@ -60,6 +60,10 @@ func (m *Machine) Shape() arch.Shape { return m.shape }
 // Params returns the model's parameters; callers must not change them.
 func (m *Machine) Params() []float32 { return m.params }
 
+// Control returns the control variate that scaffold's local steps need, nil
+// under other algorithms; callers must not change it.
+func (m *Machine) Control() []float64 { return aggregate.Control(m.optimizer) }
+
 // Rounds returns the training rounds applied and planned.
 func (m *Machine) Rounds() (applied, planned int) { return m.round, m.cfg.Algorithm.Rounds }
 
@@ -137,7 +141,7 @@ func (m *Machine) trainEncoding(e *update.Encoding) {
 		e.IntMax = m.intLimit()
 		return
 	}
-	e.Layout.Params, e.Layout.Bits = len(m.params), m.cfg.Algorithm.Bits
+	e.Layout.Params, e.Layout.Bits = m.cfg.Algorithm.Values(len(m.params)), m.cfg.Algorithm.Bits
 	e.Layout.Lanes = 2
 	if e.Layout.Bits == 15 {
 		e.Layout.Lanes = 3
@@ -178,7 +182,7 @@ func (m *Machine) Apply(sum []uint64, survivors int) error {
 	}
 	mean, err := step.Encoding.Decode(sum, survivors)
 	if err == nil {
-		err = m.apply(step.Kind, mean)
+		err = m.apply(step.Kind, mean, survivors)
 	}
 	if err != nil {
 		return fmt.Errorf("step %d, %s: %w", step.Ordinal, step.Kind, err)
@@ -187,12 +191,12 @@ func (m *Machine) Apply(sum []uint64, survivors int) error {
 	return nil
 }
 
-func (m *Machine) apply(kind Kind, mean update.Mean) error {
+func (m *Machine) apply(kind Kind, mean update.Mean, survivors int) error {
 	switch kind {
 	case Statistics:
 		return m.applyStatistics(mean.Ints)
 	case Train:
-		err := m.optimizer.Apply(m.params, aggregate.Sum{Values: mean.Values, Ints: mean.Ints, Weight: mean.Weight})
+		err := m.optimizer.Apply(m.params, aggregate.Sum{Values: mean.Values, Ints: mean.Ints, Weight: mean.Weight, Survivors: survivors})
 		if err == nil {
 			m.round++
 		}
@@ -247,6 +251,7 @@ func (m *Machine) begin(encoder *feature.Encoder) error {
 	params[len(params)-1] = baseLogit(encoder.Rows, encoder.Positives)
 	optimizer, err := aggregate.New(aggregate.Problem{
 		Spec: m.cfg.Algorithm, L2: m.cfg.Architecture.L2, Decayed: m.cfg.Architecture.Decayed(shape),
+		Members: m.cfg.Members,
 	})
 	if err != nil {
 		return err

@@ -112,7 +112,7 @@ func sumOf(t testing.TB, m *Machine, step Step, members []*feature.Table) []uint
 // and restored before every step, and checks kinds, ordinals and queries.
 func TestSchedule(t *testing.T) {
 	for _, c := range []struct{ kind, algorithm string }{
-		{arch.Logistic, aggregate.FedAdam}, {arch.Logistic, aggregate.Newton}, {arch.MLP, aggregate.FedAvgM}, {arch.MLP, aggregate.FedAvg},
+		{arch.Logistic, aggregate.FedAdam}, {arch.Logistic, aggregate.Newton}, {arch.MLP, aggregate.FedAvgM}, {arch.MLP, aggregate.FedAvg}, {arch.MLP, aggregate.Scaffold},
 	} {
 		t.Run(c.kind+" "+c.algorithm, func(t *testing.T) {
 			cfg, members := config(t, c.kind, c.algorithm), tables(t)
@@ -272,6 +272,7 @@ var golden = []struct{ kind, algorithm, digest string }{
 	{arch.Logistic, aggregate.FedAdam, "206727337064cb015a406610e6a9e26726ddb50526b3430d2352dd8b2bfc10b6"},
 	{arch.Logistic, aggregate.Newton, "252af19211053df112f2d3e06ecb14002ffcbaafa341fa01e7b3b894a3558e14"},
 	{arch.MLP, aggregate.FedAvgM, "ee6b7c3861b65f981f66f6481a721855588f1cc72a8f2606e5a89e446fbb154f"},
+	{arch.MLP, aggregate.Scaffold, "a2828a4fbdc0ec0c9de1632a1ea89c9ac36e5c71ede7b3f63afb15d3e7acd341"},
 }
 
 func TestGolden(t *testing.T) {

@@ -80,7 +80,7 @@ func convergeLogistic(s Settings, m *feature.Matrix) (*Fit, error) {
 }
 
 func convergeMLP(s Settings, m *feature.Matrix) (*Fit, error) {
-	o, err := newObjective(s.Architecture, m, miniShards, shardRows(s.Batch))
+	o, err := newObjective(s.Architecture, m, miniShards(s.Batch), miniBatch(s.Batch))
 	if err != nil {
 		return nil, err
 	}
@@ -93,9 +93,6 @@ func convergeMLP(s Settings, m *feature.Matrix) (*Fit, error) {
 	}
 	return nil, errors.Join(err, o.close())
 }
-
-// shardRows is the batch of one shard of a mini-batch.
-func shardRows(batch int) int { return (batch + miniShards - 1) / miniShards }
 
 // fold is one training without some of the rows, which judge it.
 type fold struct {
@@ -159,13 +156,14 @@ func (o *objective) judge(s Settings, folds []fold, rnd io.Reader, ask bool) (fl
 	total := 0.0
 	for i := range folds {
 		f := &folds[i]
-		if _, err := o.epoch(f.adam, f.params, f.rows, s.Batch, float64(len(f.rows)), rnd); err != nil {
+		if _, err := o.epoch(f.adam, f.params, f.rows, s.Batch, float64(len(f.rows)), nil, rnd); err != nil {
 			return 0, err
 		}
 		if !ask {
 			continue
 		}
-		loss, err := o.engine.Gradient(f.params, o.data, o.labels, f.held, f.adam.grad)
+		copy(o.engine.Params(), f.params)
+		loss, err := o.engine.Loss(o.data, o.labels, f.held)
 		if err != nil {
 			return 0, err
 		}
@@ -175,16 +173,13 @@ func (o *objective) judge(s Settings, folds []fold, rnd io.Reader, ask bool) (fl
 }
 
 func runEpochs(s Settings, m *feature.Matrix, o *objective, epochs int) (*Fit, error) {
-	params, err := s.Architecture.InitialParameters(Shape(m), s.Seed)
+	t, err := newTrainer(s, m, o)
 	if err != nil {
 		return nil, err
 	}
-	rnd := seeded(s.Seed, 2)
-	rows := allRows(m.Rows)
-	a := newAdam(len(params), s.Rate)
-	fit := &Fit{Params: params, Steps: epochs}
+	fit := &Fit{Params: t.params, Steps: epochs}
 	for range epochs {
-		if fit.Loss, err = o.epoch(a, params, rows, s.Batch, float64(m.Rows), rnd); err != nil {
+		if fit.Loss, err = t.Epoch(); err != nil {
 			return nil, err
 		}
 	}

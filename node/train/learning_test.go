@@ -145,6 +145,9 @@ func (f *federation) step(t testing.TB, step schedule.Step) {
 		}
 	}
 	require.NoError(t, f.machine.Apply(sum, n))
+	for i, m := range f.members {
+		m.Settle(step, vectors[i] != nil)
+	}
 }
 
 // noError is require.NoError for other goroutines.

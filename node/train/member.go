@@ -29,6 +29,7 @@ type Member struct {
 	alone       *Fit
 	noAlone     error // ErrOneClass once found
 	figures     *Figures
+	variate     variate // scaffold
 }
 
 // NewMember starts a member's work on its table.
@@ -137,7 +138,7 @@ func (m *Member) trainVector(machine *schedule.Machine, step schedule.Step, rnd 
 	if m.objective == nil {
 		shards, batch := fullShards, fullBatch
 		if mini {
-			shards, batch = miniShards, shardRows(cfg.Algorithm.Batch)
+			shards, batch = miniShards(cfg.Algorithm.Batch), miniBatch(cfg.Algorithm.Batch)
 		}
 		o, err := newObjective(cfg.Architecture, m.train, shards, batch)
 		if err != nil {
@@ -147,6 +148,10 @@ func (m *Member) trainVector(machine *schedule.Machine, step schedule.Step, rnd 
 	}
 	v := Vector{Rows: uint32(m.train.Rows)}
 	var err error
+	if cfg.Algorithm.Name == aggregate.Scaffold {
+		v.X, err = m.scaffold(machine, step, rnd)
+		return v, err
+	}
 	if mini {
 		v.X, err = m.change(machine, rnd)
 		return v, err
@@ -176,8 +181,12 @@ func (m *Member) change(machine *schedule.Machine, rnd io.Reader) ([]float32, er
 	params := append([]float32(nil), start...)
 	a := newAdam(len(params), algorithm.LocalRate)
 	rows := allRows(m.train.Rows)
+	var near *proximal
+	if algorithm.Proximal > 0 {
+		near = &proximal{mu: algorithm.Proximal, start: start}
+	}
 	for range algorithm.LocalEpochs {
-		if _, err := m.objective.epoch(a, params, rows, algorithm.Batch, float64(m.encoder.Rows), rnd); err != nil {
+		if _, err := m.objective.epoch(a, params, rows, algorithm.Batch, float64(m.encoder.Rows), near, rnd); err != nil {
 			return nil, err
 		}
 	}

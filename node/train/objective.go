@@ -10,8 +10,7 @@ import (
 // order of additions follows from them, and with it the last bits.
 const (
 	fullShards = 4   // of a gradient over all rows
-	fullBatch  = 512 // rows of one pass through the graph
-	miniShards = 2   // of one mini-batch
+	fullBatch  = 256 // rows of one pass through the graph
 )
 
 // objective is the loss of a table under an architecture:
@@ -21,8 +20,27 @@ type objective struct {
 	labels  []int8
 	l2      float64
 	decayed []bool
+	runs    []run
 	engine  *autograd.Engine
 	params  []float32 // scratch
+}
+
+// run is a run of parameters that l2 applies to, or does not.
+type run struct {
+	from, to int
+	decayed  bool
+}
+
+func runs(decayed []bool) (all []run) {
+	for from := 0; from < len(decayed); {
+		to := from + 1
+		for to < len(decayed) && decayed[to] == decayed[from] {
+			to++
+		}
+		all = append(all, run{from, to, decayed[from]})
+		from = to
+	}
+	return all
 }
 
 func newObjective(spec arch.Spec, m *feature.Matrix, shards, batch int) (*objective, error) {
@@ -36,7 +54,7 @@ func newObjective(spec arch.Spec, m *feature.Matrix, shards, batch int) (*object
 		return nil, err
 	}
 	o := &objective{data: data, labels: m.Label, l2: spec.WithDefaults().L2, decayed: spec.Decayed(shape), engine: engine}
-	o.params = make([]float32, len(o.decayed))
+	o.params, o.runs = make([]float32, len(o.decayed)), runs(o.decayed)
 	return o, nil
 }
 

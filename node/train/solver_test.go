@@ -103,3 +103,26 @@ func TestLabelledDropsEmptyLabels(t *testing.T) {
 	require.NoError(t, err)
 	require.Same(t, m, same)
 }
+
+// TestRegularise: a sum becomes a mean; the gradients of ½·decay·‖w‖² over the
+// weights it applies to and of ½·μ·‖w − start‖² are added.
+func TestRegularise(t *testing.T) {
+	o := &objective{runs: runs([]bool{true, true, false})}
+	require.Equal(t, []run{{0, 2, true}, {2, 3, false}}, o.runs)
+	w := []float32{3, -1, 4}
+	grad := []float32{2, 4, 6}
+	o.regularise(grad, w, 0.5, 0, nil)
+	require.Equal(t, []float32{1, 2, 3}, grad)
+	o.regularise(grad, w, 1, 0.25, &proximal{mu: 0.5, start: []float32{1, -1, 0}})
+	require.Equal(t, []float32{1 + 0.75 + 1, 2 - 0.25, 3 + 2}, grad)
+	require.Empty(t, runs(nil))
+}
+
+// TestAdam: one step of a constant gradient moves by the rate, whatever its size.
+func TestAdam(t *testing.T) {
+	a := newAdam(2, 0.01)
+	copy(a.grad, []float32{1000, -1e-3})
+	params := []float32{1, 1}
+	a.move(params)
+	require.InDeltaSlice(t, []float32{0.99, 1.01}, params, 1e-6)
+}

@@ -27,7 +27,7 @@ type runCommand struct {
 	SplitColumn  string  `xor:"split" placeholder:"COLUMN" help:"Rows whose value is test are held out; the others train."`
 	TestFraction float64 `xor:"split" placeholder:"F" help:"Share of rows to hold out, drawn by the seed. Without either, 0.3 or the schema's own split."`
 	Architecture string  `default:"logistic" enum:"logistic,mlp" help:"logistic or mlp."`
-	Algorithm    string  `placeholder:"NAME" help:"fedadam, fedavg, fedavgm or newton; by default what suits the architecture."`
+	Algorithm    string  `placeholder:"NAME" help:"fedadagrad, fedadam, fedavg, fedavgm, fedprox, fedyogi or newton; by default what suits the architecture."`
 	Rounds       int     `placeholder:"N" help:"Training rounds; 60 by default, 6 for newton."`
 	Seed         uint64  `default:"1" help:"Decides held-out rows, initial parameters and rounding."`
 	Bits         int     `default:"24" enum:"15,24" help:"Bits of an encoded parameter."`

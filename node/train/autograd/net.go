@@ -7,10 +7,12 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/koinon-eu/koinon/models/arch"
+	"github.com/koinon-eu/koinon/models/kernel"
 )
 
-// Net is one Gorgonia graph with its tape machine, for batches of up to a
-// fixed number of rows. It serves one goroutine at a time.
+// Net is one graph for batches of up to a fixed number of rows. It reads
+// parameters it does not own and adds derivatives to a vector of its own. It
+// serves one goroutine at a time.
 type Net struct {
 	spec     arch.Spec
 	shape    arch.Shape
@@ -22,24 +24,33 @@ type Net struct {
 	x, y   []float32 // backing of the input nodes
 	c      []int32
 	params []float32 // backing of the parameter nodes, all blocks in order
-	loss   float64
+	grad   []float32 // Σ of derivatives since they were taken, in the same order
+	added  bool      // grad holds any; otherwise only those of tables are zero
+	loss   float64   // of the last batch
 
-	graph *gorgonia.ExprGraph
-	xNode *gorgonia.Node
-	cNode *gorgonia.Node
-	vm    gorgonia.VM
-	parts []part
+	graph   *gorgonia.ExprGraph
+	xNode   *gorgonia.Node
+	cNode   *gorgonia.Node
+	made    map[*gorgonia.Node]*op
+	parts   []part
+	plan    plan
+	forward int // steps of the plan up to the loss
+	vm      gorgonia.VM
+
+	factors []factor // of the derivatives, for clipping
+	scratch [3][]float32
 }
 
-// part is one parameter node: a run of params and its derivative.
+// part is one parameter node: a run of params and of grad.
 type part struct {
 	offset, length int
-	node, grad     *gorgonia.Node
+	node           *gorgonia.Node
 	table          bool // sparse: only the slots of the batch are touched
 }
 
-// NewNet builds the graph and its derivative.
-func NewNet(spec arch.Spec, shape arch.Shape, batch int) (*Net, error) {
+// NewNet builds the graph and its derivative over params, which the caller may
+// change between batches.
+func NewNet(spec arch.Spec, shape arch.Shape, batch int, params []float32) (*Net, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
@@ -47,13 +58,17 @@ func NewNet(spec arch.Spec, shape arch.Shape, batch int) (*Net, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(params) != total {
+		return nil, fmt.Errorf("net: %d parameters, architecture has %d", len(params), total)
+	}
 	if batch < 1 {
 		return nil, fmt.Errorf("net: batch of %d rows", batch)
 	}
 	n := &Net{
-		spec: spec.WithDefaults(), shape: shape, batch: batch, graph: gorgonia.NewGraph(),
+		spec: spec.WithDefaults(), shape: shape, batch: batch,
+		graph: gorgonia.NewGraph(), made: map[*gorgonia.Node]*op{},
 		x: make([]float32, batch*shape.Numbers), y: make([]float32, batch),
-		c: make([]int32, batch*len(shape.Cards)), params: make([]float32, total),
+		c: make([]int32, batch*len(shape.Cards)), params: params, grad: make([]float32, total),
 	}
 	for _, card := range shape.Cards {
 		s := span{offset: n.tableLen, length: 1}
@@ -69,8 +84,17 @@ func NewNet(spec arch.Spec, shape arch.Shape, batch int) (*Net, error) {
 	return n, nil
 }
 
-// Close stops the tape machine.
-func (n *Net) Close() error { return n.vm.Close() }
+// UseTape makes Gorgonia's tape machine run the operations instead of the plan.
+// The results are the same; it serves tests and benchmarks.
+func (n *Net) UseTape() { n.vm = gorgonia.NewTapeMachine(n.graph) }
+
+// Close stops the tape machine, if there is one.
+func (n *Net) Close() error {
+	if n.vm == nil {
+		return nil
+	}
+	return n.vm.Close()
+}
 
 func (n *Net) build() error {
 	if n.shape.Numbers > 0 {
@@ -84,10 +108,11 @@ func (n *Net) build() error {
 	if err != nil {
 		return err
 	}
-	cost, err := gorgonia.ApplyOp(n.crossEntropy(), logit, labels)
+	cost, err := n.apply(n.crossEntropy(), logit, labels)
 	if err != nil {
 		return err
 	}
+	n.forward = len(n.plan)
 	nodes := make(gorgonia.Nodes, len(n.parts))
 	for i, p := range n.parts {
 		nodes[i] = p.node
@@ -97,9 +122,10 @@ func (n *Net) build() error {
 		return err
 	}
 	for i, g := range grads {
-		n.parts[i].grad = g
+		if n.made[g] == nil {
+			return fmt.Errorf("derivative of %s is not one of our operations", n.parts[i].node.Name())
+		}
 	}
-	n.vm = gorgonia.NewTapeMachine(n.graph)
 	return nil
 }
 
@@ -110,12 +136,17 @@ func (n *Net) constant(name string, value *tensor.Dense) *gorgonia.Node {
 }
 
 // parameter makes a node over a run of the flat parameters.
-func (n *Net) parameter(name string, offset int, table bool, shape ...int) *gorgonia.Node {
+func (n *Net) parameter(name string, offset int, table bool, shape ...int) part {
 	length := tensor.Shape(shape).TotalSize()
 	value := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(n.params[offset:offset+length:offset+length]))
-	node := n.constant(name, value)
-	n.parts = append(n.parts, part{offset: offset, length: length, node: node, table: table})
-	return node
+	p := part{offset: offset, length: length, node: n.constant(name, value), table: table}
+	n.parts = append(n.parts, p)
+	return p
+}
+
+// derivative is where the derivative of a part is added up.
+func (n *Net) derivative(p part) []float32 {
+	return n.grad[p.offset : p.offset+p.length : p.offset+p.length]
 }
 
 func (n *Net) logit() (*gorgonia.Node, error) {
@@ -126,36 +157,37 @@ func (n *Net) logit() (*gorgonia.Node, error) {
 }
 
 func (n *Net) logistic() (*gorgonia.Node, error) {
-	var args gorgonia.Nodes
 	k := n.shape.Numbers
+	var l logistic
 	if k > 0 {
-		args = append(args, n.xNode, n.parameter("w numbers", 0, false, k))
+		l.numbers = n.parameter("w numbers", 0, false, k)
 	}
 	if len(n.spans) > 0 {
-		args = append(args, n.cNode, n.parameter("w categories", k, true, n.tableLen))
+		l.table = n.parameter("w categories", k, true, n.tableLen)
 	}
-	args = append(args, n.parameter("bias", k+n.tableLen, false, 1))
-	return gorgonia.ApplyOp(n.sparseLinear(), args...)
+	l.bias = n.parameter("bias", k+n.tableLen, false, 1)
+	return n.sparseLinear(l)
 }
 
 func (n *Net) mlp() (*gorgonia.Node, error) {
-	var args gorgonia.Nodes
-	if n.shape.Numbers > 0 {
-		args = append(args, n.xNode)
-	}
+	h, err := n.xNode, error(nil)
 	if len(n.spans) > 0 {
-		args = append(args, n.cNode, n.parameter("embeddings", 0, true, n.tableLen))
+		if h, err = n.gather(n.spec.Input(n.shape), n.parameter("embeddings", 0, true, n.tableLen)); err != nil {
+			return nil, err
+		}
 	}
-	h, err := gorgonia.ApplyOp(n.gather(n.spec.Input(n.shape)), args...)
-	if err != nil {
-		return nil, err
-	}
-	layers := n.spec.Blocks(n.shape)[len(n.spans):]
-	for l := 0; l < len(layers); l += 2 {
-		w, b := layers[l], layers[l+1]
-		relu, needX := l+2 < len(layers), l > 0 || len(n.spans) > 0
-		h, err = gorgonia.ApplyOp(n.linear(w.Name, w.Rows, w.Cols, relu, needX),
-			h, n.parameter(w.Name, w.Offset, false, w.Rows, w.Cols), n.parameter(b.Name, b.Offset, false, b.Rows))
+	blocks := n.spec.Blocks(n.shape)[len(n.spans):]
+	for b := 0; b < len(blocks); b += 2 {
+		w, bias := blocks[b], blocks[b+1]
+		fixed := 0
+		if b == 0 {
+			fixed = n.shape.Numbers
+		}
+		h, err = n.linear(layer{
+			name: w.Name, in: w.Rows, units: w.Cols,
+			relu: b+2 < len(blocks), needX: b > 0 || len(n.spans) > 0, fixed: fixed,
+			w: n.parameter(w.Name, w.Offset, false, w.Rows, w.Cols), b: n.parameter(bias.Name, bias.Offset, false, bias.Rows),
+		}, h)
 		if err != nil {
 			return nil, err
 		}
@@ -163,44 +195,34 @@ func (n *Net) mlp() (*gorgonia.Node, error) {
 	return h, nil
 }
 
-// SetParams copies the parameters in; they stay until the next call.
-func (n *Net) SetParams(params []float32) error {
-	if len(params) != len(n.params) {
-		return fmt.Errorf("net: %d parameters, architecture has %d", len(params), len(n.params))
-	}
-	copy(n.params, params)
-	return nil
-}
-
 // Rows of data by index; nil means all of them in order.
 type Rows []int32
 
 // Add runs the rows of data that from…to of rows name (at most the batch) and
-// adds the sum of their losses' derivatives to grad. It returns the sum of the
-// losses.
-func (n *Net) Add(data arch.Batch, labels []int8, rows Rows, from, to int, grad []float64) (float64, error) {
+// adds the sum of their losses' derivatives to the net's own. It returns the
+// sum of the losses.
+func (n *Net) Add(data arch.Batch, labels []int8, rows Rows, from, to int) (float64, error) {
 	if to-from > n.batch {
 		return 0, fmt.Errorf("net: %d rows for a batch of %d", to-from, n.batch)
 	}
 	n.load(data, labels, rows, from, to)
-	if err := n.vm.RunAll(); err != nil {
-		return 0, err
+	defer func() { n.added = true }()
+	if n.vm == nil {
+		n.plan.run()
+		return n.loss, nil
 	}
-	for _, p := range n.parts {
-		d, ok := p.grad.Value().Data().([]float32)
-		if !ok || len(d) != p.length {
-			return 0, fmt.Errorf("net: derivative of %s is missing", p.node.Name())
-		}
-		target := grad[p.offset : p.offset+p.length]
-		if p.table {
-			n.drain(d, target)
-			continue
-		}
-		for i, v := range d {
-			target[i] += float64(v)
-		}
-	}
+	err := n.vm.RunAll()
 	n.vm.Reset()
+	return n.loss, err
+}
+
+// Loss returns the sum of the losses without their derivatives.
+func (n *Net) Loss(data arch.Batch, labels []int8, rows Rows, from, to int) (float64, error) {
+	if to-from > n.batch {
+		return 0, fmt.Errorf("net: %d rows for a batch of %d", to-from, n.batch)
+	}
+	n.load(data, labels, rows, from, to)
+	n.plan[:n.forward].run()
 	return n.loss, nil
 }
 
@@ -216,26 +238,10 @@ func (n *Net) load(data arch.Batch, labels []int8, rows Rows, from, to int) {
 		}
 		return
 	}
+	kernel.Gather(n.x, data.X, rows[from:to], k)
 	for i, r := range rows[from:to] {
 		row := int(r)
-		copy(n.x[i*k:], data.X[row*k:(row+1)*k])
 		copy(n.c[i*cats:], data.C[row*cats:(row+1)*cats])
 		n.y[i] = float32(labels[row])
-	}
-}
-
-// drain adds the touched slots of a table's derivative to target and leaves
-// zeros behind, so that the cost does not grow with the number of slots.
-func (n *Net) drain(d []float32, target []float64) {
-	cats := len(n.spans)
-	for i := range n.live {
-		for j, slot := range n.c[i*cats : (i+1)*cats] {
-			s := n.spans[j]
-			from := s.offset + int(slot)*s.length
-			for l := from; l < from+s.length; l++ {
-				target[l] += float64(d[l])
-				d[l] = 0
-			}
-		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -59,9 +60,11 @@ var cases = []struct {
 	shape arch.Shape
 }{
 	{"logistic", arch.Spec{Kind: arch.Logistic}, arch.Shape{Numbers: 3, Cards: []int{4, 2, 7}}},
+	{"logistic with many values", arch.Spec{Kind: arch.Logistic}, arch.Shape{Numbers: 1, Cards: []int{1500, 3}}},
 	{"logistic without numbers", arch.Spec{Kind: arch.Logistic}, arch.Shape{Cards: []int{4, 2}}},
 	{"logistic without categories", arch.Spec{Kind: arch.Logistic}, arch.Shape{Numbers: 3}},
 	{"mlp", arch.Spec{Kind: arch.MLP, Hidden: []int{7, 5}}, arch.Shape{Numbers: 3, Cards: []int{9, 2, 5}}},
+	{"mlp with many values", arch.Spec{Kind: arch.MLP, Hidden: []int{5}, Embedding: "2"}, arch.Shape{Numbers: 2, Cards: []int{3, 700}}},
 	{"mlp without numbers", arch.Spec{Kind: arch.MLP, Hidden: []int{6}, Embedding: "3"}, arch.Shape{Cards: []int{4, 6}}},
 	{"mlp without categories", arch.Spec{Kind: arch.MLP, Hidden: []int{6, 4, 3}}, arch.Shape{Numbers: 5}},
 }
@@ -113,7 +116,7 @@ func difference(t *testing.T, spec arch.Spec, shape arch.Shape, params []float32
 // TestShardsDoNotChangeTheResult checks the sum against other shard and batch
 // sizes, and bit for bit against itself.
 func TestShardsDoNotChangeTheResult(t *testing.T) {
-	c := cases[3]
+	c := cases[4]
 	b, labels := sample(c.shape, 101, 5)
 	params := point(t, c.spec, c.shape, 6)
 	var first []float64
@@ -150,18 +153,126 @@ func TestRowsSelectAndRepeat(t *testing.T) {
 }
 
 func TestNetRefuses(t *testing.T) {
-	_, err := NewNet(arch.Spec{Kind: "tree"}, arch.Shape{Numbers: 1}, 1)
-	require.Error(t, err)
-	_, err = NewNet(cases[0].spec, arch.Shape{}, 1)
-	require.Error(t, err)
-	_, err = NewNet(cases[0].spec, cases[0].shape, 0)
-	require.Error(t, err)
-	n, err := NewNet(cases[0].spec, cases[0].shape, 2)
+	for _, c := range []struct {
+		spec  arch.Spec
+		shape arch.Shape
+		batch int
+		want  int
+	}{
+		{arch.Spec{Kind: "tree"}, arch.Shape{Numbers: 1}, 1, 2},
+		{cases[0].spec, arch.Shape{}, 1, 0},
+		{cases[0].spec, cases[0].shape, 0, 17},
+		{cases[0].spec, cases[0].shape, 1, 1},
+	} {
+		_, err := NewNet(c.spec, c.shape, c.batch, make([]float32, c.want))
+		require.Error(t, err)
+	}
+	n, err := NewNet(cases[0].spec, cases[0].shape, 2, make([]float32, 17))
 	require.NoError(t, err)
-	require.Error(t, n.SetParams([]float32{1}))
-	_, err = n.Add(arch.Batch{}, nil, nil, 0, 3, nil)
+	_, err = n.Add(arch.Batch{}, nil, nil, 0, 3)
+	require.Error(t, err)
+	_, err = n.Loss(arch.Batch{}, nil, nil, 0, 3)
 	require.Error(t, err)
 	require.NoError(t, n.Close())
+}
+
+// TestSumIsTheGradient: sums in float32 for a mini-batch are those in float64
+// within rounding, whatever was computed before.
+func TestSumIsTheGradient(t *testing.T) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b, labels := sample(c.shape, 61, 9)
+			params := point(t, c.spec, c.shape, 10)
+			e, err := NewEngine(c.spec, c.shape, 3, 8)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, e.Close()) }()
+			wide, sum := make([]float64, len(params)), make([]float32, len(params))
+			for _, rows := range []Rows{nil, {5, 60, 5, 7, 3, 1, 0}, {2}, nil} {
+				want, err := e.Gradient(params, b, labels, rows, wide)
+				require.NoError(t, err)
+				loss, err := e.Sum(b, labels, rows, sum)
+				require.NoError(t, err)
+				require.Equal(t, want, loss)
+				loss, err = e.Loss(b, labels, rows)
+				require.NoError(t, err)
+				require.Equal(t, want, loss)
+				for i, v := range sum {
+					require.InDelta(t, wide[i], v, 1e-5*(1+math.Abs(wide[i])))
+				}
+			}
+		})
+	}
+}
+
+// TestTapeGivesTheSameBits: the plan and Gorgonia's tape machine run the same
+// operations.
+func TestTapeGivesTheSameBits(t *testing.T) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b, labels := sample(c.shape, 61, 11)
+			params := point(t, c.spec, c.shape, 12)
+			plan, err := NewEngine(c.spec, c.shape, 2, 16)
+			require.NoError(t, err)
+			tape, err := NewEngine(c.spec, c.shape, 2, 16)
+			require.NoError(t, err)
+			tape.UseTape()
+			copy(plan.Params(), params)
+			copy(tape.Params(), params)
+			want, got := make([]float32, len(params)), make([]float32, len(params))
+			for range 3 {
+				planned, err := plan.Sum(b, labels, nil, want)
+				require.NoError(t, err)
+				taped, err := tape.Sum(b, labels, nil, got)
+				require.NoError(t, err)
+				require.Equal(t, planned, taped)
+				require.Equal(t, want, got)
+			}
+			require.NoError(t, plan.Close())
+			require.NoError(t, tape.Close())
+		})
+	}
+}
+
+// TestSameBitsOnAnyNumberOfCores: shards are fixed and added in order.
+func TestSameBitsOnAnyNumberOfCores(t *testing.T) {
+	c := cases[4]
+	b, labels := sample(c.shape, 501, 13)
+	params := point(t, c.spec, c.shape, 14)
+	var sums [][]float32
+	var wides [][]float64
+	for _, cores := range []int{1, 2, 5} {
+		before := runtime.GOMAXPROCS(cores)
+		e, err := NewEngine(c.spec, c.shape, 4, 32)
+		require.NoError(t, err)
+		sum, wide := make([]float32, len(params)), make([]float64, len(params))
+		_, err = e.Gradient(params, b, labels, nil, wide)
+		require.NoError(t, err)
+		_, err = e.Sum(b, labels, nil, sum)
+		require.NoError(t, err)
+		require.NoError(t, e.Close())
+		sums, wides = append(sums, sum), append(wides, wide)
+		runtime.GOMAXPROCS(before)
+	}
+	require.Equal(t, sums[0], sums[1])
+	require.Equal(t, sums[0], sums[2])
+	require.Equal(t, wides[0], wides[1])
+	require.Equal(t, wides[0], wides[2])
+}
+
+// TestAllocations: a mini-batch allocates for its goroutines only, whatever its
+// size.
+func TestAllocations(t *testing.T) {
+	c := cases[4]
+	b, labels := sample(c.shape, 501, 15)
+	e, err := NewEngine(c.spec, c.shape, 1, 64)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, e.Close()) }()
+	grad := make([]float32, len(e.Params()))
+	require.LessOrEqual(t, testing.AllocsPerRun(10, func() {
+		if _, err := e.Sum(b, labels, nil, grad); err != nil {
+			panic(err)
+		}
+	}), 8.0)
 }
 
 func BenchmarkGradient(b *testing.B) {
@@ -180,7 +291,7 @@ func BenchmarkGradient(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			params := make([]float32, len(e.grads[0]))
+			params := make([]float32, len(e.Params()))
 			grad := make([]float64, len(params))
 			for b.Loop() {
 				if _, err := e.Gradient(params, data, labels, nil, grad); err != nil {

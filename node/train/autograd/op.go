@@ -17,8 +17,8 @@ type input struct {
 }
 
 // op is a Gorgonia operation over fixed shapes that writes into one output it
-// owns. The tape machine never has to allocate, and an output stays valid until
-// the operation runs again.
+// owns. Nothing has to be allocated, and an output stays valid until the
+// operation runs again.
 type op struct {
 	name  string
 	args  []argument
@@ -30,6 +30,8 @@ type op struct {
 
 	out *tensor.Dense
 	in  []input
+
+	parameter bool // writes the derivative of a parameter
 }
 
 // argument is the type of one argument.
@@ -46,10 +48,14 @@ var (
 )
 
 func newOp(name string, shape tensor.Shape, run func([]float32, []input), args ...argument) *op {
+	return newOpInto(make([]float32, shape.TotalSize()), name, shape, run, args...)
+}
+
+// newOpInto makes an operation whose output lies in given memory.
+func newOpInto(out []float32, name string, shape tensor.Shape, run func([]float32, []input), args ...argument) *op {
 	return &op{
-		name: name, args: args, shape: shape, run: run,
-		out: tensor.New(tensor.WithShape(shape...), tensor.Of(tensor.Float32)),
-		in:  make([]input, len(args)),
+		name: name, args: args, shape: shape, run: run, in: make([]input, len(args)),
+		out: tensor.New(tensor.WithShape(shape...), tensor.WithBacking(out)),
 	}
 }
 
@@ -91,19 +97,26 @@ func (o *op) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 		return nil, fmt.Errorf("%s: %d values, want %d", o.name, len(values), len(o.args))
 	}
 	for i, v := range values {
-		switch data := v.Data().(type) {
-		case []float32:
-			o.in[i] = input{f: data}
-		case []int32:
-			o.in[i] = input{i: data}
-		case float32:
-			o.in[i] = input{f: []float32{data}}
-		default:
-			return nil, fmt.Errorf("%s: value %d is a %T", o.name, i, data)
+		in, err := inputOf(v)
+		if err != nil {
+			return nil, fmt.Errorf("%s: value %d: %w", o.name, i, err)
 		}
+		o.in[i] = in
 	}
 	o.run(o.out.Float32s(), o.in)
 	return o.out, nil
+}
+
+func inputOf(v gorgonia.Value) (input, error) {
+	switch data := v.Data().(type) {
+	case []float32:
+		return input{f: data}, nil
+	case []int32:
+		return input{i: data}, nil
+	case float32:
+		return input{f: []float32{data}}, nil
+	}
+	return input{}, fmt.Errorf("a %T", v.Data())
 }
 
 // DiffWRT implements gorgonia.SDOp.

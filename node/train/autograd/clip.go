@@ -1,0 +1,103 @@
+package autograd
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/koinon-eu/koinon/models/arch"
+	"github.com/koinon-eu/koinon/models/kernel"
+)
+
+// ErrNotFinite says that the derivative of a row is not finite, so that it
+// cannot be clipped.
+var ErrNotFinite = errors.New("derivative of a row is not finite")
+
+// factor is what the derivative of some parameters is for a single row, so that
+// its norm follows without it: d·xᵀ for a layer's weights and d for its bias,
+// whose squares add up to (‖x‖² + ones)·‖d‖²; d itself for the vectors of a
+// row's categories, which are all different ones (x nil).
+type factor struct {
+	x, d      []float32
+	in, width int // numbers of x and d in a row
+	ones      float32
+}
+
+// factorOf notes the factors of a layer: its inputs and the derivative of its
+// outputs before the ReLU.
+func (n *Net) factorOf(f factor) { n.factors = append(n.factors, f) }
+
+// addClipped is Add with each row's derivative scaled down to the norm clip, as
+// DP-SGD wants (Abadi et al. 2016, Algorithm 1). Norms come from factors
+// (Goodfellow 2015) and the derivatives between layers are scaled before those
+// of the parameters are formed, so one backward pass suffices. Norms are
+// computed in float32: they are exact but for a relative error below 1e-5.
+func (n *Net) addClipped(data arch.Batch, labels []int8, rows Rows, from, to int, clip float64) (float64, error) {
+	if to-from > n.batch {
+		return 0, fmt.Errorf("net: %d rows for a batch of %d", to-from, n.batch)
+	}
+	n.load(data, labels, rows, from, to)
+	n.plan[:n.forward].run()
+	n.runOnly(false)
+	if err := n.scaleRows(clip); err != nil {
+		return 0, err
+	}
+	n.runOnly(true)
+	n.added = true
+	return n.loss, nil
+}
+
+// runOnly runs the backward steps that write derivatives of parameters, or the
+// others, which they read.
+func (n *Net) runOnly(parameters bool) {
+	for _, s := range n.plan[n.forward:] {
+		if s.op.parameter == parameters {
+			s.op.run(s.out, s.in)
+		}
+	}
+}
+
+// scaleRows multiplies what belongs to a row by min(1, clip/norm of its derivative).
+func (n *Net) scaleRows(clip float64) error {
+	if n.scratch[0] == nil {
+		for i := range n.scratch {
+			n.scratch[i] = make([]float32, n.batch)
+		}
+	}
+	total, left, right := n.scratch[0][:n.live], n.scratch[1][:n.live], n.scratch[2][:n.live]
+	clear(total)
+	for _, f := range n.factors {
+		clear(left)
+		if f.x != nil {
+			kernel.Squares(left, f.x, f.in)
+		}
+		kernel.Squares(right, f.d, f.width)
+		for i, d := range right {
+			total[i] += (left[i] + f.ones) * d
+		}
+	}
+	for i, square := range total {
+		norm := math.Sqrt(float64(square))
+		if math.IsNaN(norm) || math.IsInf(norm, 0) {
+			return ErrNotFinite
+		}
+		if norm <= clip {
+			continue
+		}
+		less := float32(clip/norm - 1)
+		for _, f := range n.factors {
+			d := f.d[i*f.width : (i+1)*f.width]
+			kernel.Axpy(less, d, d)
+		}
+	}
+	return nil
+}
+
+// SumClipped is Sum with the derivative of each row scaled down to the norm
+// clip before it is added. Category vectors, weights and biases count together.
+// The loss is that of the rows as they are, and not protected.
+func (e *Engine) SumClipped(data arch.Batch, labels []int8, rows Rows, clip float64, grad []float32) (float64, error) {
+	return e.sum(data, rows, grad, func(n *Net, from, to int) (float64, error) {
+		return n.addClipped(data, labels, rows, from, to, clip)
+	})
+}

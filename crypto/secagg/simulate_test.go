@@ -51,7 +51,10 @@ func play(seed uint64, weak string, print func(string)) *simulation {
 	return s
 }
 
-const simSeeds, simSeedsLong, simShards = 2_000, 100_000, 16
+const (
+	simSeeds, simSeedsLong, simSeedsShort = 2_000, 100_000, 64
+	simShards                             = 16
+)
 
 func TestSimulation(t *testing.T) {
 	if text := os.Getenv("KOINON_SEED"); text != "" {
@@ -63,13 +66,16 @@ func TestSimulation(t *testing.T) {
 		return
 	}
 	seeds := uint64(simSeeds)
-	if os.Getenv("KOINON_LONG") != "" {
+	switch {
+	case os.Getenv("KOINON_LONG") != "":
 		seeds = simSeedsLong
+	case testing.Short(): // under the race detector: the machines start no goroutines of their own
+		seeds = simSeedsShort
 	}
 	var mu sync.Mutex
 	var total simCount
 	t.Cleanup(func() {
-		if !t.Failed() {
+		if !t.Failed() && !testing.Short() {
 			report(t, total)
 		}
 	})
@@ -132,6 +138,9 @@ func TestSimulationRepeats(t *testing.T) {
 // Each check switched off is noticed within a bounded number of seeds, by the
 // invariant that it upholds.
 func TestSimulationNotices(t *testing.T) {
+	if testing.Short() {
+		t.Skip("thousands of seeds of machines that start no goroutines")
+	}
 	for _, c := range []struct {
 		weak   string
 		what   string // of the sentence that finds it

@@ -14,7 +14,7 @@ BENCH    ?= .
 
 PROGRAMS := ./coordinator/cmd/koinon-coordinator ./node/cmd/koinon-node ./models/cmd/koinon ./benchmarks/cmd/koinon-bench
 # What two parties recompute must have the same bits on every processor.
-PORTABLE := ./models/aggregate/... ./models/schedule/... ./crypto/update/...
+PORTABLE := ./models/aggregate/... ./models/schedule/... ./models/trees/... ./crypto/update/...
 TOOLS    := .ci/bin/.built
 VAULT    := .ci/bin/vault-test
 

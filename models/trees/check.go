@@ -1,0 +1,117 @@
+package trees
+
+import "fmt"
+
+// decode reads a sum and checks what honest members' sums satisfy (trees 10).
+// It returns the tree nodes that are now open, parents' subtraction included,
+// in the order in which they stand in their trees.
+func (m *Machine) decode(q *Query, sum []uint64) ([]open, error) {
+	if q.Head > 0 {
+		if err := m.checkHead(sum); err != nil {
+			return nil, err
+		}
+	}
+	sum = sum[q.Head:]
+	var out []open
+	for i, p := range q.Parts {
+		n := p.Grid.Cells * m.grow.scale.CellWords()
+		hist, total, err := m.histogram(p.Grid, sum[:n])
+		if err != nil {
+			return nil, fmt.Errorf("tree %d, node %d: %w", q.First+p.Tree, p.Node, err)
+		}
+		sum = sum[n:]
+		part := open{p.Tree, p.Node, total, p.Grid, hist}
+		if q.Level == 0 {
+			out = append(out, part)
+			continue
+		}
+		large, err := m.subtract(&m.step.pairs[i], part)
+		if err != nil {
+			return nil, fmt.Errorf("tree %d, node %d: %w", q.First+p.Tree, p.Node, err)
+		}
+		if large.node < part.node {
+			part, large = large, part
+		}
+		out = append(out, part, large)
+	}
+	return m.worth(out), nil
+}
+
+// worth leaves out what is too light to be split (trees 22).
+func (m *Machine) worth(all []open) []open {
+	out := all[:0]
+	for _, o := range all {
+		if m.step.level == 0 || m.grow.splittable(o.cell) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+func (m *Machine) checkHead(sum []uint64) error {
+	loss, weight := int64(sum[0]), int64(sum[1])
+	most := float64(float64(m.cfg.capacity())*m.params.heaviest()) * LossUnit
+	if loss < 0 || weight < 0 || float64(weight) > most || float64(loss) > float64(most*MaxLoss) || weight == 0 && loss > 0 {
+		return fmt.Errorf("validation loss %d over weight %d: %w", loss, weight, ErrSum)
+	}
+	return nil
+}
+
+// histogram decodes the cells of one tree node. Every column has the same
+// total, no cell has a negative ĥ, and no |ĝ| is beyond what R rows can give.
+func (m *Machine) histogram(grid *Grid, words []uint64) ([]Cell, Cell, error) {
+	hist := make([]Cell, grid.Cells)
+	limit := m.grow.scale.limit
+	if m.grow.scale.Wide {
+		for i := range hist {
+			hist[i] = Cell{int64(words[2*i]), int64(words[2*i+1])}
+		}
+	} else {
+		for i, w := range words {
+			hist[i] = Cell{int64(int32(w >> 32)), int64(uint32(w))}
+		}
+	}
+	var first Cell
+	rest := hist
+	for i := range grid.Columns {
+		gc := &grid.Columns[i]
+		var total Cell
+		for _, c := range rest[:gc.Groups] {
+			// Honest prefixes are within the limit too, so that nothing wraps unseen.
+			if total = total.plus(c); c.H < 0 || beyond(c, limit) || beyond(total, limit) {
+				return nil, Cell{}, fmt.Errorf("column %s: a cell of ĝ %d and ĥ %d: %w", m.bins.Columns[gc.Column].Name, c.G, c.H, ErrSum)
+			}
+		}
+		rest = rest[gc.Groups:]
+		if i == 0 {
+			first = total
+		}
+		if total != first {
+			return nil, Cell{}, fmt.Errorf("column %s: total ĝ %d and ĥ %d, the first has %d and %d: %w",
+				m.bins.Columns[gc.Column].Name, total.G, total.H, first.G, first.H, ErrSum)
+		}
+	}
+	return hist, first, nil
+}
+
+// beyond reports whether R rows cannot give such a sum.
+func beyond(c Cell, limit int64) bool { return c.H > limit || c.G > limit || c.G < -limit }
+
+// subtract gives the larger child of a pair: parent − smaller, exact (trees 21).
+func (m *Machine) subtract(p *pair, small open) (open, error) {
+	if small.cell != p.smallTotal {
+		return open{}, fmt.Errorf("total ĝ %d and ĥ %d, the cut gave %d and %d: %w",
+			small.cell.G, small.cell.H, p.smallTotal.G, p.smallTotal.H, ErrSum)
+	}
+	large := open{
+		tree: p.parent.tree, node: p.large, grid: p.grid,
+		cell: p.parent.cell.minus(p.smallTotal), hist: make([]Cell, len(small.hist)),
+	}
+	for i, c := range small.hist {
+		large.hist[i] = p.folded[i].minus(c)
+		if large.hist[i].H < 0 {
+			return open{}, fmt.Errorf("cell %d: ĥ %d is above its parent's %d: %w", i, c.H, p.folded[i].H, ErrSum)
+		}
+	}
+	return large, nil
+}

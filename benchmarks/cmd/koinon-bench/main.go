@@ -12,6 +12,7 @@ type grammar struct {
 	Run     runCommand     `cmd:"" help:"Run a whole federation on a table: each node alone, federated, pooled."`
 	Metrics metricsCommand `cmd:"" help:"Compute every figure of a report for a file of scores."`
 	Demo    demoCommand    `cmd:"" help:"A whole federation of five states on this machine, from enrolment to a signed model."`
+	Train   trainCommand   `cmd:"" help:"Time local training on a synthetic table."`
 }
 
 const description = "Measures models: figures for anyone's scores, and whole federations on a table."

@@ -32,20 +32,43 @@ func (c *Column) ownMissing() bool { return !c.IsCategory() && int(c.Missing) ==
 
 // Cell returns the cell of a number; NaN is missing.
 func (c *Column) Cell(x float32) uint16 {
-	if x != x {
-		return c.Missing
+	var out [1]uint16
+	c.fill([]float32{x}, []int32{0}, out[:])
+	return out[0]
+}
+
+// fill writes the cells of the given rows of a number: how many cuts are below
+// each. Cuts are searched by halves, without a branch that depends on a value:
+// in no order as they are, every second guess of one would be wrong.
+func (c *Column) fill(values []float32, rows []int32, out []uint16) {
+	keys := make([]int64, len(c.Cuts))
+	for i, cut := range c.Cuts {
+		keys[i] = key(cut)
 	}
-	lo, n := 0, len(c.Cuts)
-	for n > 0 { // the first cut that is not below x
-		half := n >> 1
-		if c.Cuts[lo+half] < x {
-			lo += half + 1
-			n -= half + 1
-		} else {
-			n = half
+	for i, r := range rows {
+		x := values[r]
+		if x != x {
+			out[i] = c.Missing
+			continue
 		}
+		k, lo, n := key(x), 0, len(keys)
+		for n > 1 {
+			half := n >> 1
+			below := (keys[lo+half-1] - k) >> 63 // all ones if that cut is below x
+			lo += half & int(below)
+			n -= half
+		}
+		if n == 1 {
+			lo -= int((keys[lo] - k) >> 63)
+		}
+		out[i] = uint16(lo)
 	}
-	return uint16(lo)
+}
+
+// key orders numbers as integers; −0 is 0 (trees 11).
+func key(x float32) int64 {
+	u := math.Float32bits(x + 0)
+	return int64(u ^ (uint32(int32(u)>>31) | 1<<31))
 }
 
 // Bins says how rows become cells: one column for each input of an encoder, in
@@ -154,9 +177,7 @@ func (b *Bins) Fill(e *feature.Encoder, column int, t *feature.Table, rows []int
 		if values == nil && t.Rows() > 0 {
 			return fmt.Errorf("trees: table has no number column %s", c.Name)
 		}
-		for i, r := range rows {
-			out[i] = c.Cell(values[r])
-		}
+		c.fill(values, rows, out)
 		return nil
 	}
 	k := slices.IndexFunc(e.Category, func(x feature.Category) bool { return x.Column == c.Name })

@@ -117,3 +117,21 @@ func TestBinsOtherEncoder(t *testing.T) {
 	_, err = trees.NewBins(s, e, 8, 2000)
 	require.ErrorContains(t, err, "one cell")
 }
+
+// TestCell counts cuts below a number, for any number of cuts.
+func TestCell(t *testing.T) {
+	cuts := []float32{-math.MaxFloat32, -7, -1e-30, 0, 1e-40, 3, 3.5, 1e30}
+	for n := range cuts {
+		c := trees.Column{Name: "x", Cuts: cuts[:n], Cells: n + 2, Missing: uint16(n + 1)}
+		for _, x := range append([]float32{-5, 1e-35, -1e-35, float32(math.Copysign(0, -1)), 2, math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1))}, cuts...) {
+			want := 0
+			for _, cut := range cuts[:n] {
+				if cut < x {
+					want++
+				}
+			}
+			require.Equal(t, uint16(want), c.Cell(x), "%v among %v", x, cuts[:n])
+		}
+		require.Equal(t, uint16(n+1), c.Cell(float32(math.NaN())))
+	}
+}

@@ -12,27 +12,28 @@ func (m *Machine) decode(q *Query, sum []uint64) ([]open, error) {
 		}
 	}
 	sum = sum[q.Head:]
-	var out []open
+	var parts, out []open
 	for i, p := range q.Parts {
 		n := p.Grid.Cells * m.grow.scale.CellWords()
 		hist, total, err := m.histogram(p.Grid, sum[:n])
+		if err == nil && q.Level > 0 {
+			err = m.step.pairs[i].check(total, hist)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("tree %d, node %d: %w", q.First+p.Tree, p.Node, err)
 		}
 		sum = sum[n:]
-		part := open{p.Tree, p.Node, total, p.Grid, hist}
-		if q.Level == 0 {
-			out = append(out, part)
-			continue
+		parts = append(parts, open{p.Tree, p.Node, total, p.Grid, hist})
+	}
+	if q.Level == 0 {
+		return m.worth(parts), nil
+	}
+	for i, small := range parts { // all checks hold
+		large := m.step.pairs[i].subtract(small.hist)
+		if large.node < small.node {
+			small, large = large, small
 		}
-		large, err := m.subtract(&m.step.pairs[i], part)
-		if err != nil {
-			return nil, fmt.Errorf("tree %d, node %d: %w", q.First+p.Tree, p.Node, err)
-		}
-		if large.node < part.node {
-			part, large = large, part
-		}
-		out = append(out, part, large)
+		out = append(out, small, large)
 	}
 	return m.worth(out), nil
 }
@@ -43,6 +44,8 @@ func (m *Machine) worth(all []open) []open {
 	for _, o := range all {
 		if m.step.level == 0 || m.grow.splittable(o.cell) {
 			out = append(out, o)
+		} else {
+			m.grow.release(o.hist)
 		}
 	}
 	return out
@@ -60,7 +63,7 @@ func (m *Machine) checkHead(sum []uint64) error {
 // histogram decodes the cells of one tree node. Every column has the same
 // total, no cell has a negative ĥ, and no |ĝ| is beyond what R rows can give.
 func (m *Machine) histogram(grid *Grid, words []uint64) ([]Cell, Cell, error) {
-	hist := make([]Cell, grid.Cells)
+	hist := m.grow.cells(grid.Cells)
 	limit := m.grow.scale.limit
 	if m.grow.scale.Wide {
 		for i := range hist {
@@ -97,21 +100,24 @@ func (m *Machine) histogram(grid *Grid, words []uint64) ([]Cell, Cell, error) {
 // beyond reports whether R rows cannot give such a sum.
 func beyond(c Cell, limit int64) bool { return c.H > limit || c.G > limit || c.G < -limit }
 
-// subtract gives the larger child of a pair: parent − smaller, exact (trees 21).
-func (m *Machine) subtract(p *pair, small open) (open, error) {
-	if small.cell != p.smallTotal {
-		return open{}, fmt.Errorf("total ĝ %d and ĥ %d, the cut gave %d and %d: %w",
-			small.cell.G, small.cell.H, p.smallTotal.G, p.smallTotal.H, ErrSum)
+// check compares the smaller child of a pair with its parent.
+func (p *pair) check(total Cell, hist []Cell) error {
+	if total != p.smallTotal {
+		return fmt.Errorf("total ĝ %d and ĥ %d, the cut gave %d and %d: %w", total.G, total.H, p.smallTotal.G, p.smallTotal.H, ErrSum)
 	}
-	large := open{
-		tree: p.parent.tree, node: p.large, grid: p.grid,
-		cell: p.parent.cell.minus(p.smallTotal), hist: make([]Cell, len(small.hist)),
-	}
-	for i, c := range small.hist {
-		large.hist[i] = p.folded[i].minus(c)
-		if large.hist[i].H < 0 {
-			return open{}, fmt.Errorf("cell %d: ĥ %d is above its parent's %d: %w", i, c.H, p.folded[i].H, ErrSum)
+	for i, c := range hist {
+		if c.H > p.folded[i].H {
+			return fmt.Errorf("cell %d: ĥ %d is above its parent's %d: %w", i, c.H, p.folded[i].H, ErrSum)
 		}
 	}
-	return large, nil
+	return nil
+}
+
+// subtract gives the larger child: parent − smaller, exact (trees 21). It takes
+// over the parent's cells.
+func (p *pair) subtract(small []Cell) open {
+	for i, c := range small {
+		p.folded[i] = p.folded[i].minus(c)
+	}
+	return open{p.parent.tree, p.large, p.parent.cell.minus(p.smallTotal), p.grid, p.folded}
 }

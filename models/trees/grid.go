@@ -52,7 +52,7 @@ func (p *growth) coarser(parent *Grid, hist []Cell, share, need float64) (*Grid,
 		return parent, hist
 	}
 	out := &Grid{Columns: make([]GridColumn, len(parent.Columns))}
-	folded := make([]Cell, 0, len(hist))
+	folded, whole := p.cells(len(hist))[:0], hist
 	for i := range parent.Columns {
 		pc := &parent.Columns[i]
 		cells := hist[:pc.Groups]
@@ -71,7 +71,31 @@ func (p *growth) coarser(parent *Grid, hist []Cell, share, need float64) (*Grid,
 		out.Columns[i] = child
 		out.Cells += groups
 	}
+	p.release(whole)
 	return out, folded
+}
+
+// cells returns room for a histogram, to be written whole.
+func (p *growth) cells(n int) []Cell {
+	for i := len(p.free) - 1; i >= 0; i-- {
+		if cap(p.free[i]) >= n {
+			out := p.free[i][:n]
+			p.free[i] = p.free[len(p.free)-1]
+			p.free = p.free[:len(p.free)-1]
+			return out
+		}
+	}
+	return make([]Cell, n)
+}
+
+// maxFree is how many histograms are kept for the next levels.
+const maxFree = 64
+
+// release takes a histogram back that nothing refers to any more.
+func (p *growth) release(hist []Cell) {
+	if len(p.free) < maxFree && cap(hist) > 0 {
+		p.free = append(p.free, hist)
+	}
 }
 
 // regroup walks the groups of one column and returns the coarser group of each

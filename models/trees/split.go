@@ -11,6 +11,7 @@ type growth struct {
 
 	walk []ranked
 	to   []uint16
+	free [][]Cell // histograms to be used again
 }
 
 func newGrowth(p Params, bins *Bins, scale Scale) *growth {
@@ -43,11 +44,14 @@ func (p *growth) soft(g float64) float64 {
 
 // score is S(G, H) = T_α(G)²/(H + λ) (trees 24), 0 where nothing stands.
 func (p *growth) score(g, h, l2 float64) float64 {
-	if h+l2 <= 0 {
+	d := h + l2
+	if d <= 0 {
 		return 0
 	}
-	t := p.soft(g)
-	return float64(t*t) / (h + l2)
+	if p.l1 > 0 {
+		g = p.soft(g)
+	}
+	return float64(g*g) / d
 }
 
 // value is a leaf's value, float32(−η·T_α(G)/(H+λ)) (trees 27).
@@ -112,26 +116,15 @@ func (p *growth) bestCut(gc *GridColumn, cells []Cell, total Cell, parent float6
 	if col.ownMissing() {
 		values, missing = cells[:len(cells)-1], cells[len(cells)-1]
 	}
-	found := -1 // group of the cut
 	left := false
-	ascend := func(start Cell, missingLeft bool) {
-		sum := start
-		for i, c := range values[:len(values)-1] {
-			if c.empty() {
-				continue
-			}
-			sum = sum.plus(c)
-			if p.try(sum, total, p.l2, parent, best) {
-				found, left = i, missingLeft
-			}
-		}
-	}
-	ascend(Cell{}, false)
+	found := p.ascend(values, Cell{}, total, parent, best) // group of the cut
 	if !missing.empty() {
 		if p.try(total.minus(missing), total, p.l2, parent, best) {
-			found, left = len(values)-1, false
+			found = len(values) - 1
 		}
-		ascend(missing, true)
+		if i := p.ascend(values, missing, total, parent, best); i >= 0 {
+			found, left = i, true
+		}
 	}
 	if found < 0 {
 		return
@@ -141,6 +134,34 @@ func (p *growth) bestCut(gc *GridColumn, cells []Cell, total Cell, parent float6
 	}
 	best.column, best.missingLeft, best.set = gc.Column, left, nil
 	best.cell = lastCell(gc, found, len(col.Cuts)+1)
+}
+
+// ascend tries every cut between the cells of a number, from below; what stands
+// left of the first is given. It returns the cell below the best cut, -1 if none
+// was better than before. It is the loop that growth spends its time in, so it
+// looks only at cuts that leave min_hessian on both sides.
+func (p *growth) ascend(cells []Cell, left, total Cell, parent float64, best *candidate) int {
+	found, gain := -1, best.gain
+	for i, c := range cells[:len(cells)-1] {
+		if c.empty() {
+			continue
+		}
+		left.G += c.G
+		left.H += c.H
+		hl, hr := p.scale.H(left.H), p.scale.H(total.H-left.H)
+		if hl < p.minHessian {
+			continue
+		}
+		if hr < p.minHessian {
+			break
+		}
+		g := p.score(p.scale.G(left.G), hl, p.l2) + p.score(p.scale.G(total.G-left.G), hr, p.l2) - parent
+		if g > gain {
+			found, gain = i, g
+			best.gain, best.left = g, left
+		}
+	}
+	return found
 }
 
 // lastCell returns the last root cell of a group of a number with so many cells.

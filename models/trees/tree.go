@@ -65,6 +65,7 @@ func (m *Machine) settle(tree int, node int32, total Cell) {
 func (m *Machine) split(o open, level int) (pair, bool) {
 	best := m.grow.best(o.grid, o.hist, o.cell)
 	if best.column < 0 {
+		m.grow.release(o.hist)
 		return pair{}, false
 	}
 	tree := &m.step.trees[o.tree]
@@ -77,6 +78,7 @@ func (m *Machine) split(o open, level int) (pair, bool) {
 	m.settle(o.tree, left, best.left)
 	m.settle(o.tree, left+1, right)
 	if level+1 >= m.params.Depth || !m.grow.splittable(best.left) && !m.grow.splittable(right) {
+		m.grow.release(o.hist)
 		return pair{}, false
 	}
 	p := pair{parent: o, small: left, large: left + 1, smallTotal: best.left}

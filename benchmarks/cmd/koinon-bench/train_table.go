@@ -12,8 +12,8 @@ import (
 )
 
 // synthetic writes rows training rows and a quarter as many test rows of
-// standard normal numbers. The log-odds of the label are linear in all of them,
-// and beside that a product of two and the size of a third.
+// standard normal numbers. The log-odds of the label are linear in all of them;
+// one counts more where another is positive, and a third by its size.
 func synthetic(rows, columns int, seed uint64) []byte {
 	r := rand.New(rand.NewPCG(seed, 0x7261696e))
 	weights := make([]float64, columns)
@@ -36,7 +36,7 @@ func synthetic(rows, columns int, seed uint64) []byte {
 			line = append(line, ',')
 			line = strconv.AppendFloat(line, x[j], 'g', -1, 32)
 		}
-		z += x[0]*x[1] + 0.7*math.Abs(x[2])
+		z += x[0]*max(x[1], 0) + 0.7*math.Abs(x[2])
 		y, split := "0", "train"
 		if r.Float64() < 1/(1+math.Exp(-z)) {
 			y = "1"

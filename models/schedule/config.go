@@ -16,12 +16,13 @@ import (
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/trees"
 )
 
 // Kind is what a step sums.
 type Kind uint8
 
-// Kinds of step. Grow belongs to trees and is not made by this machine.
+// Kinds of step. A plan has either train or grow steps.
 const (
 	Statistics Kind = 1
 	Train      Kind = 2
@@ -49,16 +50,22 @@ type Config struct {
 	Schema       *feature.Schema
 	Architecture arch.Spec
 	Algorithm    aggregate.Spec
-	Seed         uint64 // of the initial parameters (S59)
-	Members      int    // N of the cohort (S5)
-	MinRows      uint32 // a member with fewer training rows declines (S44); 0 means 1
-	Bins         int    // score bins of the tally; 0 means metrics.DefaultBins
+	Trees        *trees.Params // grows trees instead; architecture and algorithm are then left empty
+	Seed         uint64        // of the initial parameters (S59)
+	Members      int           // N of the cohort (S5)
+	MinRows      uint32        // a member with fewer training rows declines (S44); 0 means 1
+	Bins         int           // score bins of the tally; 0 means metrics.DefaultBins
 }
 
 // WithDefaults returns the configuration with every zero field filled in.
 func (c Config) WithDefaults() Config {
-	c.Architecture = c.Architecture.WithDefaults()
-	c.Algorithm = c.Algorithm.WithDefaults(c.Architecture)
+	if c.Trees != nil {
+		p := c.Trees.WithDefaults()
+		c.Trees = &p
+	} else {
+		c.Architecture = c.Architecture.WithDefaults()
+		c.Algorithm = c.Algorithm.WithDefaults(c.Architecture)
+	}
 	c.MinRows = max(c.MinRows, 1)
 	if c.Bins == 0 {
 		c.Bins = metrics.DefaultBins
@@ -75,16 +82,26 @@ func (c Config) Validate() error {
 	if err := c.Schema.Validate(); err != nil {
 		return err
 	}
-	if err := c.Architecture.Validate(); err != nil {
-		return err
-	}
-	if err := c.Algorithm.Validate(c.Architecture); err != nil {
+	if err := c.validateModel(); err != nil {
 		return err
 	}
 	if c.Members < 3 || c.Members > 64 { // S6
 		return fmt.Errorf("schedule: %d members, want 3 to 64", c.Members)
 	}
 	return metrics.TallySchema{Bins: c.Bins}.Validate()
+}
+
+func (c Config) validateModel() error {
+	if c.Trees != nil {
+		if c.Architecture.Kind != "" || c.Algorithm.Name != "" {
+			return fmt.Errorf("schedule: trees beside architecture %q and algorithm %q", c.Architecture.Kind, c.Algorithm.Name)
+		}
+		return c.Trees.Validate()
+	}
+	if err := c.Architecture.Validate(); err != nil {
+		return err
+	}
+	return c.Algorithm.Validate(c.Architecture)
 }
 
 // Digest names the configuration with its defaults.
@@ -99,7 +116,8 @@ func (c Config) Digest() [32]byte {
 		Members      int            `json:"members"`
 		MinRows      uint32         `json:"min_rows"`
 		Bins         int            `json:"bins"`
-	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins})
+		Trees        *trees.Params  `json:"trees,omitempty"`
+	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.Trees})
 	if err != nil { // only NaN or Inf can fail, and Validate refuses both
 		panic("schedule: configuration does not marshal: " + err.Error())
 	}
@@ -113,7 +131,8 @@ type Step struct {
 	Query    [32]byte // digest of what is asked; part of σ
 	Encoding update.Encoding
 	MinRows  uint32
-	Round    int // training round, from 1; 0 for other kinds
+	Round    int    // training round, from 1; 0 for other kinds
+	Place    uint32 // tree and level of a grow step (trees 42): tree·MaxDepth + level + 1; 0 for other kinds
 }
 
 // Number counts the step among those of its kind, from 1. It is the step's
@@ -123,6 +142,8 @@ func (s Step) Number() uint32 {
 	switch s.Kind {
 	case Train:
 		return uint32(s.Round)
+	case Grow:
+		return s.Place
 	case Evaluate:
 		return 1
 	}

@@ -96,6 +96,30 @@ func (b *Bins) appendTree(out []byte, t Tree) []byte {
 	return out
 }
 
+// Marshal returns the canonical bytes of valid cells: those within an ensemble.
+func (b *Bins) Marshal() ([]byte, error) {
+	if err := b.Validate(); err != nil {
+		return nil, err
+	}
+	return b.appendTo(nil), nil
+}
+
+// ParseBins reads cells. It refuses anything but what Marshal writes.
+func ParseBins(text []byte) (*Bins, error) {
+	r := &reader{b: text}
+	b := r.bins()
+	if r.err == nil && len(r.b) > 0 {
+		r.fail("%d bytes too many", len(r.b))
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	if !bytes.Equal(b.appendTo(nil), text) {
+		return nil, fmt.Errorf("%w: not canonical", ErrForm)
+	}
+	return b, nil
+}
+
 func flag(v bool) byte {
 	if v {
 		return 1

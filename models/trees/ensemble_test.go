@@ -96,6 +96,20 @@ func TestCodec(t *testing.T) {
 	}
 	_, err = trees.Parse(append(bytes.Clone(b), 0))
 	require.ErrorIs(t, err, trees.ErrForm)
+
+	text, err := e.Bins.Marshal()
+	require.NoError(t, err)
+	bins, err := trees.ParseBins(text)
+	require.NoError(t, err)
+	require.Equal(t, e.Bins, bins)
+	for i := range text {
+		_, err := trees.ParseBins(text[:i])
+		require.ErrorIs(t, err, trees.ErrForm)
+	}
+	_, err = trees.ParseBins(append(text, 0))
+	require.ErrorIs(t, err, trees.ErrForm)
+	_, err = (&trees.Bins{}).Marshal()
+	require.Error(t, err)
 }
 
 // TestEnsembleRefuses: trees that are none, or do not fit the columns.

@@ -121,6 +121,14 @@ func recordKeys(t *feature.Table, rows []int32) []uint64 {
 // Rows returns the number of rows.
 func (d *Data) Rows() int { return d.rows }
 
+// Count returns the number of rows, and how many are positive.
+func (d *Data) Count() (rows, positives int) {
+	for _, y := range d.label {
+		positives += int(y)
+	}
+	return d.rows, positives
+}
+
 // cell returns the cell of a row in a column.
 func (d *Data) cell(column, row int) uint16 {
 	p := d.place[column]

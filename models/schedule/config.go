@@ -16,7 +16,6 @@ import (
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
-	"github.com/koinon-eu/koinon/models/trees"
 )
 
 // Kind is what a step sums.
@@ -50,22 +49,16 @@ type Config struct {
 	Schema       *feature.Schema
 	Architecture arch.Spec
 	Algorithm    aggregate.Spec
-	Trees        *trees.Params // grows trees instead; architecture and algorithm are then left empty
-	Seed         uint64        // of the initial parameters (S59)
-	Members      int           // N of the cohort (S5)
-	MinRows      uint32        // a member with fewer training rows declines (S44); 0 means 1
-	Bins         int           // score bins of the tally; 0 means metrics.DefaultBins
+	Seed         uint64 // of the initial parameters (S59)
+	Members      int    // N of the cohort (S5)
+	MinRows      uint32 // a member with fewer training rows declines (S44); 0 means 1
+	Bins         int    // score bins of the tally; 0 means metrics.DefaultBins
 }
 
 // WithDefaults returns the configuration with every zero field filled in.
 func (c Config) WithDefaults() Config {
-	if c.Trees != nil {
-		p := c.Trees.WithDefaults()
-		c.Trees = &p
-	} else {
-		c.Architecture = c.Architecture.WithDefaults()
-		c.Algorithm = c.Algorithm.WithDefaults(c.Architecture)
-	}
+	c.Architecture = c.Architecture.WithDefaults()
+	c.Algorithm = c.Algorithm.WithDefaults(c.Architecture)
 	c.MinRows = max(c.MinRows, 1)
 	if c.Bins == 0 {
 		c.Bins = metrics.DefaultBins
@@ -82,26 +75,16 @@ func (c Config) Validate() error {
 	if err := c.Schema.Validate(); err != nil {
 		return err
 	}
-	if err := c.validateModel(); err != nil {
+	if err := c.Architecture.Validate(); err != nil {
+		return err
+	}
+	if err := c.Algorithm.Validate(c.Architecture); err != nil {
 		return err
 	}
 	if c.Members < 3 || c.Members > 64 { // S6
 		return fmt.Errorf("schedule: %d members, want 3 to 64", c.Members)
 	}
 	return metrics.TallySchema{Bins: c.Bins}.Validate()
-}
-
-func (c Config) validateModel() error {
-	if c.Trees != nil {
-		if c.Architecture.Kind != "" || c.Algorithm.Name != "" {
-			return fmt.Errorf("schedule: trees beside architecture %q and algorithm %q", c.Architecture.Kind, c.Algorithm.Name)
-		}
-		return c.Trees.Validate()
-	}
-	if err := c.Architecture.Validate(); err != nil {
-		return err
-	}
-	return c.Algorithm.Validate(c.Architecture)
 }
 
 // Digest names the configuration with its defaults.
@@ -116,8 +99,7 @@ func (c Config) Digest() [32]byte {
 		Members      int            `json:"members"`
 		MinRows      uint32         `json:"min_rows"`
 		Bins         int            `json:"bins"`
-		Trees        *trees.Params  `json:"trees,omitempty"`
-	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.Trees})
+	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins})
 	if err != nil { // only NaN or Inf can fail, and Validate refuses both
 		panic("schedule: configuration does not marshal: " + err.Error())
 	}

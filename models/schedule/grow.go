@@ -19,14 +19,14 @@ func (m *Machine) Forest() *trees.Machine { return m.forest }
 func (m *Machine) growth(e *feature.Encoder) trees.Config {
 	rows := int64(weightCap(e.Rows)) * int64(m.cfg.Members)
 	return trees.Config{
-		Params: *m.cfg.Trees, Plan: m.cfg.Digest(), Rows: e.Rows, Positives: e.Positives, RowsMax: min(rows, trees.MaxRows),
+		Params: *m.cfg.Architecture.Trees, Plan: m.cfg.Digest(), Rows: e.Rows, Positives: e.Positives, RowsMax: min(rows, trees.MaxRows),
 	}
 }
 
 // plant makes the cells of the last statistics sum and the machine that grows
 // trees over them.
 func (m *Machine) plant(e *feature.Encoder) error {
-	bins, err := trees.NewBins(m.statistics, e, m.cfg.Trees.Bins, m.cfg.Trees.Floor)
+	bins, err := trees.NewBins(m.statistics, e, m.cfg.Architecture.Trees.Bins, m.cfg.Architecture.Trees.Floor)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,11 @@ func (m *Machine) grow(ints []int64) error {
 	for i, v := range ints {
 		sum[i] = uint64(v)
 	}
-	return m.forest.Apply(sum)
+	err := m.forest.Apply(sum)
+	if err == nil {
+		m.round++
+	}
+	return err
 }
 
 // storedForest returns u32 length and bytes of the cells, then the state of the

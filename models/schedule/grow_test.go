@@ -13,7 +13,7 @@ import (
 )
 
 func forestConfig(t testing.TB) Config {
-	return Config{Schema: schemaOf(t), Trees: &trees.Params{Trees: 3, Depth: 3}, Seed: 5, Members: 3}
+	return Config{Schema: schemaOf(t), Architecture: arch.Spec{Kind: arch.Trees, Trees: &trees.Params{Trees: 3, Depth: 3}}, Seed: 5, Members: 3}
 }
 
 // growVector is a member's answer to any step of a plan of trees.
@@ -114,11 +114,22 @@ func TestForestConfig(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 	require.Equal(t, cfg.Digest(), cfg.WithDefaults().Digest())
 	other := cfg
-	other.Trees = &trees.Params{Trees: 4, Depth: 3}
+	other.Architecture.Trees = &trees.Params{Trees: 4, Depth: 3}
 	require.NotEqual(t, cfg.Digest(), other.Digest())
 	both := cfg
 	both.Architecture.Kind = arch.Logistic
-	require.ErrorContains(t, both.Validate(), "beside")
-	other.Trees = &trees.Params{Depth: 99}
+	require.ErrorContains(t, both.Validate(), "has no trees")
+	other.Architecture.Trees = &trees.Params{Depth: 99}
 	require.ErrorContains(t, other.Validate(), "depth")
+	for _, algorithm := range []aggregate.Spec{{Name: aggregate.FedAdam}, {Rounds: 2}, {Batch: 5}} {
+		bad := cfg
+		bad.Algorithm = algorithm
+		require.ErrorContains(t, bad.Validate(), "no settings")
+	}
+	require.Equal(t, 9, cfg.WithDefaults().Algorithm.Rounds)
+	for _, spec := range []arch.Spec{{Kind: arch.Trees, L2: 1}, {Kind: arch.Trees, Hidden: []int{3}}, {Kind: arch.Trees, Embedding: arch.Auto}} {
+		require.Error(t, spec.Validate())
+	}
+	_, err := arch.NewModel(cfg.Architecture, arch.Shape{Numbers: 1}, nil)
+	require.ErrorContains(t, err, "ensemble")
 }

@@ -241,7 +241,7 @@ func (m *Machine) refine(ints []int64) error {
 	if err != nil {
 		return err
 	}
-	if m.cfg.Trees != nil {
+	if m.cfg.Architecture.Kind == arch.Trees {
 		return m.plant(encoder)
 	}
 	return m.begin(encoder)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
 )
 
@@ -136,7 +137,7 @@ func (m *Machine) restoreModel(parts [4][]byte) error {
 	if encoder.Schema.Digest() != m.cfg.Schema.Digest() {
 		return fmt.Errorf("%w: encoder of another schema", errState)
 	}
-	if m.cfg.Trees != nil {
+	if m.cfg.Architecture.Kind == arch.Trees {
 		if err := m.restoreForest(encoder, parts[2]); err != nil {
 			return err
 		}

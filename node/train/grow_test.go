@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/models/trees"
@@ -16,7 +17,7 @@ func forest(t testing.TB, p trees.Params) *federation {
 	for i, rows := range []int{1500, 400, 90, 700} {
 		tables = append(tables, toyTable(t, rows, uint64(i), i != 2))
 	}
-	f := newFederation(t, schedule.Config{Schema: tables[0].Schema(), Trees: &p, Seed: 3}, tables)
+	f := newFederation(t, schedule.Config{Schema: tables[0].Schema(), Architecture: arch.Spec{Kind: arch.Trees, Trees: &p}, Seed: 3}, tables)
 	for i, m := range f.members {
 		m.SetRunKey([32]byte{1, byte(i)})
 	}

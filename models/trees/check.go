@@ -26,6 +26,7 @@ func (m *Machine) decode(q *Query, sum []uint64) ([]open, error) {
 		parts = append(parts, open{p.Tree, p.Node, total, p.Grid, hist})
 	}
 	if q.Level == 0 {
+		m.expose(parts)
 		return m.worth(parts), nil
 	}
 	for i, small := range parts { // all checks hold
@@ -35,7 +36,37 @@ func (m *Machine) decode(q *Query, sum []uint64) ([]open, error) {
 		}
 		out = append(out, small, large)
 	}
+	m.expose(out)
 	return m.worth(out), nil
+}
+
+// Disclosure says how many cells of histograms, the subtracted ones included,
+// the opened sums showed, and how many of them had less than five rows' average
+// of Σh behind them: the figure that a run's report prints (trees 46).
+type Disclosure struct{ Cells, Small int64 }
+
+// Disclosure returns the figure over all sums so far.
+func (m *Machine) Disclosure() Disclosure { return m.shown }
+
+const fewRows = 5
+
+// expose counts the cells of opened histograms that are not empty.
+func (m *Machine) expose(all []open) {
+	for _, o := range all {
+		root := o.cell.H
+		if m.step.level > 0 {
+			root = m.step.roots[o.tree].H
+		}
+		least := float64(fewRows*float64(root)) / m.expectedRows()
+		for _, c := range o.hist {
+			if c.empty() {
+				continue
+			}
+			if m.shown.Cells++; float64(c.H) < least {
+				m.shown.Small++
+			}
+		}
+	}
 }
 
 // worth leaves out what is too light to be split (trees 22).

@@ -141,3 +141,23 @@ func TestGroupsHoldWhatIsExpected(t *testing.T) {
 		}
 	}
 }
+
+// TestDisclosure counts the cells that are shown and how many are small; the
+// grid leaves few of them. // trees 46
+func TestDisclosure(t *testing.T) {
+	table := read(t, toySchema, toyText(3000, 8))
+	share := func(cell float64) float64 {
+		r := newRun(t, trees.Params{Trees: 3, Depth: 4, Cell: number(cell), MinHessian: number(1)}, table)
+		require.Zero(t, r.machine.Disclosure())
+		r.step(t)
+		d := r.machine.Disclosure()
+		require.Positive(t, d.Cells)
+		require.Zero(t, d.Small, "root cells have their floor of rows")
+		r.finish(t)
+		d = r.machine.Disclosure()
+		return float64(d.Small) / float64(d.Cells)
+	}
+	off, on := share(0), share(20)
+	require.Greater(t, off, 0.05)
+	require.Less(t, on, off/3)
+}

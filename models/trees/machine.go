@@ -97,6 +97,7 @@ type Machine struct {
 	losses []float64
 	best   int // trees after which the validation loss was lowest
 	ended  bool
+	shown  Disclosure
 	step   *step
 }
 
@@ -113,6 +114,7 @@ type step struct {
 	chain  [32]byte // what the machine held before the first of them
 	losses int
 	best   int
+	shown  Disclosure
 }
 
 // New returns the machine before its first sum. The bins belong to the encoder
@@ -222,7 +224,7 @@ func (m *Machine) begin() {
 	if m.ended || first >= m.params.Trees {
 		return
 	}
-	s := &step{first: first, chain: m.chain, losses: len(m.losses), best: m.best}
+	s := &step{first: first, chain: m.chain, losses: len(m.losses), best: m.best, shown: m.shown}
 	for i := range min(m.params.TreesPerStep, m.params.Trees-first) {
 		s.trees = append(s.trees, addRoot())
 		s.grids = append(s.grids, rootGrid(m.bins, m.sampled(first+i)))

@@ -11,17 +11,19 @@ import (
 const stateMagic = "koinon/trees/state/1\n"
 
 // MarshalBinary returns the canonical bytes of the state: magic, the digest of
-// configuration and cells, the chain, losses, best and ended as they were
-// before the step in progress, the trees of closed steps, and the sums of the
+// configuration and cells, the chain, ended, disclosure, best and losses as they
+// were before the step in progress, the trees of closed steps, and the sums of the
 // step in progress, from which a restart computes the rest again (trees 53).
 func (m *Machine) MarshalBinary() ([]byte, error) {
-	chain, losses, best, sums := m.chain, len(m.losses), m.best, [][]uint64(nil)
+	chain, losses, best, shown, sums := m.chain, len(m.losses), m.best, m.shown, [][]uint64(nil)
 	if s := m.step; s != nil {
-		chain, losses, best, sums = s.chain, s.losses, s.best, s.sums
+		chain, losses, best, shown, sums = s.chain, s.losses, s.best, s.shown, s.sums
 	}
 	b := append([]byte(stateMagic), m.root[:]...)
 	b = append(b, chain[:]...)
 	b = append(b, flag(m.ended))
+	b = binary.AppendUvarint(b, uint64(shown.Cells))
+	b = binary.AppendUvarint(b, uint64(shown.Small))
 	b = binary.AppendUvarint(b, uint64(best))
 	b = binary.AppendUvarint(b, uint64(losses))
 	for _, v := range m.losses[:losses] {
@@ -58,6 +60,7 @@ func Unmarshal(cfg Config, bins *Bins, b []byte) (*Machine, error) {
 	}
 	copy(m.chain[:], r.take(32))
 	m.ended = r.take(1)[0] != 0
+	m.shown.Cells, m.shown.Small = int64(r.uvarint(math.MaxInt)), int64(r.uvarint(math.MaxInt))
 	m.best = r.uvarint(MaxTrees)
 	for range r.count(MaxTrees+1, 8) {
 		m.losses = append(m.losses, math.Float64frombits(binary.LittleEndian.Uint64(r.take(8))))
@@ -102,6 +105,9 @@ func (m *Machine) resume(sums [][]uint64) error {
 	if len(m.losses) > 0 && m.index(m.best) >= len(m.losses) || len(m.losses) == 0 && m.best > 0 ||
 		len(m.losses) > m.index(len(m.done)+m.params.TreesPerStep) {
 		return fmt.Errorf("%w: best after %d trees, %d validation losses", ErrForm, m.best, len(m.losses))
+	}
+	if m.shown.Small > m.shown.Cells {
+		return fmt.Errorf("%w: %d small cells of %d", ErrForm, m.shown.Small, m.shown.Cells)
 	}
 	m.begin()
 	for _, sum := range sums {

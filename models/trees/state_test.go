@@ -29,6 +29,7 @@ func TestRestart(t *testing.T) {
 		require.Equal(t, more, same)
 		require.Equal(t, a, b)
 		require.Equal(t, r.machine.Digest(), again.machine.Digest())
+		require.Equal(t, r.machine.Disclosure(), again.machine.Disclosure())
 		if !more {
 			break
 		}

@@ -114,6 +114,38 @@ func TestApplyRefuses(t *testing.T) {
 	}
 }
 
+// TestSumAtTheBound: every row of R at |g| = w_max and the largest h passes; one
+// unit beyond what R rows can give is refused. // trees 7, 10, 74
+func TestSumAtTheBound(t *testing.T) {
+	for _, w := range []float64{1, 3} {
+		r := newRun(t, trees.Params{Trees: 1, Depth: 2, Weights: []float64{w, w}}, read(t, toySchema, toyText(1500, 5)))
+		cfg := r.machine.Config()
+		cfg.RowsMax = 20_000
+		for _, sign := range []int64{1, -1} {
+			// All rows in the first cell of every column.
+			full := func(g, h int64) error {
+				m, err := trees.New(cfg, r.machine.Bins())
+				require.NoError(t, err)
+				require.False(t, m.Scale().Wide)
+				q, _ := m.Query()
+				sum, at := make([]uint64, q.Words), 0
+				for _, c := range q.Parts[0].Grid.Columns {
+					sum[at] = uint64(sign*g)<<32 + uint64(h)
+					at += c.Groups
+				}
+				return m.Apply(sum)
+			}
+			scale, err := cfg.Scale()
+			require.NoError(t, err)
+			most := cfg.RowsMax * int64(w*float64(int64(1)<<scale.Bits))
+			require.NoError(t, full(most, most))
+			beyond := most + cfg.RowsMax + 1
+			require.ErrorIs(t, full(beyond, most), trees.ErrSum)
+			require.ErrorIs(t, full(most, beyond), trees.ErrSum)
+		}
+	}
+}
+
 // TestDigestBindsEverything: another sum, parameter or cell is another digest
 // and another query, so that a coordinator that shows two nodes different sums,
 // or follows another split or grid, is refused at the next query. // trees 50, 73

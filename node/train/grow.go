@@ -22,6 +22,8 @@ type forest struct {
 // node must have its own key (trees 8, 31).
 var ErrNoRunKey = errors.New("member has no run key")
 
+var errNoForest = errors.New("plan has no trees to grow yet")
+
 // SetRunKey gives the key by which this member draws rows and rounds gradients
 // of trees. It is the node's own, and the same whenever a run goes on, so that
 // a restarted node makes the same integers (trees 8).
@@ -44,7 +46,7 @@ func (m *Member) forestFor(machine *schedule.Machine) (*forest, error) {
 // growVector computes the histograms that a grow step asks for.
 func (m *Member) growVector(machine *schedule.Machine) (Vector, error) {
 	if machine.Forest() == nil {
-		return Vector{}, errors.New("plan has no trees to grow yet")
+		return Vector{}, errNoForest
 	}
 	f, err := m.forestFor(machine)
 	if err != nil {
@@ -88,6 +90,32 @@ func growAlone(machine *schedule.Machine, data *local.Data, o local.Options) (*t
 		return nil, err
 	}
 	return local.Grow(own, data, o)
+}
+
+// PooledForest grows the plan's trees on the training rows of all members put
+// together: bit for bit the federated ensemble, where all members were in every
+// sum and no row is drawn (trees 2). Only who owns all tables can call it.
+func PooledForest(machine *schedule.Machine, members []*Member) (*trees.Ensemble, error) {
+	if machine.Forest() == nil {
+		return nil, errNoForest
+	}
+	var parts []*local.Data
+	for _, m := range members {
+		f, err := m.forestFor(machine)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, f.data)
+	}
+	pool, err := local.Pool(parts...)
+	if err != nil {
+		return nil, err
+	}
+	own, err := trees.New(machine.Forest().Config(), machine.Forest().Bins())
+	if err != nil {
+		return nil, err
+	}
+	return local.Grow(own, pool, members[0].treeOptions())
 }
 
 // evaluateTrees is Evaluate for a plan of trees.

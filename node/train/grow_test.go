@@ -62,3 +62,16 @@ func TestForestNeedsAKey(t *testing.T) {
 	_, err := f.members[0].Local(f.machine, step, nil)
 	require.ErrorIs(t, err, train.ErrNoRunKey)
 }
+
+// TestPooledForest: pooled rows give the federated ensemble, bit for bit. // trees 2, 72
+func TestPooledForest(t *testing.T) {
+	f := forest(t, trees.Params{Trees: 10, Depth: 4, Columns: 0.7})
+	_, err := train.PooledForest(f.machine, f.members)
+	require.ErrorContains(t, err, "no trees")
+	f.run(t, false)
+	pooled, err := train.PooledForest(f.machine, f.members)
+	require.NoError(t, err)
+	require.Equal(t, f.machine.Forest().Ensemble(), pooled)
+	_, err = train.PooledForest(f.machine, nil)
+	require.ErrorContains(t, err, "no rows")
+}

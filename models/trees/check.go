@@ -1,6 +1,9 @@
 package trees
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // decode reads a sum and checks what honest members' sums satisfy (trees 10).
 // It returns the tree nodes that are now open, parents' subtraction included,
@@ -12,29 +15,27 @@ func (m *Machine) decode(q *Query, sum []uint64) ([]open, error) {
 		}
 	}
 	sum = sum[q.Head:]
-	var parts, out []open
+	var out []open
 	for i, p := range q.Parts {
 		n := p.Grid.Cells * m.grow.scale.CellWords()
-		hist, total, err := m.histogram(p.Grid, sum[:n])
+		part := open{tree: p.Tree, node: p.Node, grid: p.Grid}
+		err := m.histogram(&part, sum[:n])
+		sum = sum[n:]
+		out = append(out, part)
 		if err == nil && q.Level > 0 {
-			err = m.step.pairs[i].check(total, hist)
+			var large open
+			large, err = m.subtract(&m.step.pairs[i], part)
+			out = append(out, large)
+			if last := len(out) - 1; large.node < part.node {
+				out[last-1], out[last] = large, part
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("tree %d, node %d: %w", q.First+p.Tree, p.Node, err)
 		}
-		sum = sum[n:]
-		parts = append(parts, open{p.Tree, p.Node, total, p.Grid, hist})
 	}
-	if q.Level == 0 {
-		m.expose(parts)
-		return m.worth(parts), nil
-	}
-	for i, small := range parts { // all checks hold
-		large := m.step.pairs[i].subtract(small.hist)
-		if large.node < small.node {
-			small, large = large, small
-		}
-		out = append(out, small, large)
+	for i := range m.step.pairs { // all checks hold: the parents are needed no more
+		m.grow.release(m.step.pairs[i].folded)
 	}
 	m.expose(out)
 	return m.worth(out), nil
@@ -52,20 +53,25 @@ const fewRows = 5
 
 // expose counts the cells of opened histograms that are not empty.
 func (m *Machine) expose(all []open) {
-	for _, o := range all {
+	for i := range all {
+		o := &all[i]
 		root := o.cell.H
 		if m.step.level > 0 {
 			root = m.step.roots[o.tree].H
 		}
-		least := float64(fewRows*float64(root)) / m.expectedRows()
+		least := int64(math.Ceil(float64(fewRows*float64(root)) / m.expectedRows()))
+		shown, small := 0, 0
 		for _, c := range o.hist {
 			if c.empty() {
 				continue
 			}
-			if m.shown.Cells++; float64(c.H) < least {
-				m.shown.Small++
+			shown++
+			if c.H < least {
+				small++
 			}
 		}
+		m.shown.Cells += int64(shown)
+		m.shown.Small += int64(small)
 	}
 }
 
@@ -91,64 +97,65 @@ func (m *Machine) checkHead(sum []uint64) error {
 	return nil
 }
 
-// histogram decodes the cells of one tree node. Every column has the same
-// total, no cell has a negative ĥ, and no |ĝ| is beyond what R rows can give.
-func (m *Machine) histogram(grid *Grid, words []uint64) ([]Cell, Cell, error) {
-	hist := m.grow.cells(grid.Cells)
+// histogram decodes the cells of one tree node and its total. Every column has
+// the same total, no cell has a negative ĥ, and no |ĝ| is beyond what R rows can
+// give.
+func (m *Machine) histogram(o *open, words []uint64) error {
+	hist := m.grow.cells(o.grid.Cells)
+	o.hist = hist
+	m.unpack(hist, words)
 	limit := m.grow.scale.limit
-	if m.grow.scale.Wide {
-		for i := range hist {
-			hist[i] = Cell{int64(words[2*i]), int64(words[2*i+1])}
-		}
-	} else {
-		for i, w := range words {
-			hist[i] = Cell{int64(int32(w >> 32)), int64(uint32(w))}
-		}
-	}
-	var first Cell
-	rest := hist
-	for i := range grid.Columns {
-		gc := &grid.Columns[i]
+	for i := range o.grid.Columns {
+		gc := &o.grid.Columns[i]
 		var total Cell
-		for _, c := range rest[:gc.Groups] {
+		for _, c := range hist[:gc.Groups] {
 			// Honest prefixes are within the limit too, so that nothing wraps unseen.
-			if total = total.plus(c); c.H < 0 || beyond(c, limit) || beyond(total, limit) {
-				return nil, Cell{}, fmt.Errorf("column %s: a cell of ĝ %d and ĥ %d: %w", m.bins.Columns[gc.Column].Name, c.G, c.H, ErrSum)
+			if total = total.plus(c); c.H < 0 || beyond(total, limit) || beyond(c, limit) {
+				return fmt.Errorf("column %s: a cell of ĝ %d and ĥ %d: %w", m.bins.Columns[gc.Column].Name, c.G, c.H, ErrSum)
 			}
 		}
-		rest = rest[gc.Groups:]
+		hist = hist[gc.Groups:]
 		if i == 0 {
-			first = total
+			o.cell = total
 		}
-		if total != first {
-			return nil, Cell{}, fmt.Errorf("column %s: total ĝ %d and ĥ %d, the first has %d and %d: %w",
-				m.bins.Columns[gc.Column].Name, total.G, total.H, first.G, first.H, ErrSum)
-		}
-	}
-	return hist, first, nil
-}
-
-// beyond reports whether R rows cannot give such a sum.
-func beyond(c Cell, limit int64) bool { return c.H > limit || c.G > limit || c.G < -limit }
-
-// check compares the smaller child of a pair with its parent.
-func (p *pair) check(total Cell, hist []Cell) error {
-	if total != p.smallTotal {
-		return fmt.Errorf("total ĝ %d and ĥ %d, the cut gave %d and %d: %w", total.G, total.H, p.smallTotal.G, p.smallTotal.H, ErrSum)
-	}
-	for i, c := range hist {
-		if c.H > p.folded[i].H {
-			return fmt.Errorf("cell %d: ĥ %d is above its parent's %d: %w", i, c.H, p.folded[i].H, ErrSum)
+		if total != o.cell {
+			return fmt.Errorf("column %s: total ĝ %d and ĥ %d, the first has %d and %d: %w",
+				m.bins.Columns[gc.Column].Name, total.G, total.H, o.cell.G, o.cell.H, ErrSum)
 		}
 	}
 	return nil
 }
 
-// subtract gives the larger child: parent − smaller, exact (trees 21). It takes
-// over the parent's cells.
-func (p *pair) subtract(small []Cell) open {
-	for i, c := range small {
-		p.folded[i] = p.folded[i].minus(c)
+// unpack reads the words of cells (trees 6).
+func (m *Machine) unpack(hist []Cell, words []uint64) {
+	if m.grow.scale.Wide {
+		for i := range hist {
+			hist[i] = Cell{int64(words[2*i]), int64(words[2*i+1])}
+		}
+		return
 	}
-	return open{p.parent.tree, p.large, p.parent.cell.minus(p.smallTotal), p.grid, p.folded}
+	for i, w := range words {
+		hist[i] = Cell{int64(int32(w >> 32)), int64(uint32(w))}
+	}
+}
+
+// beyond reports whether R rows cannot give such a sum.
+func beyond(c Cell, limit int64) bool { return c.H > limit || c.G > limit || c.G < -limit }
+
+// subtract gives the larger child of a pair: parent − smaller, exact (trees 21).
+// The smaller must have the total of its cut, and no cell above its parent's.
+func (m *Machine) subtract(p *pair, small open) (open, error) {
+	if small.cell != p.smallTotal {
+		return open{}, fmt.Errorf("total ĝ %d and ĥ %d, the cut gave %d and %d: %w",
+			small.cell.G, small.cell.H, p.smallTotal.G, p.smallTotal.H, ErrSum)
+	}
+	large := open{p.parent.tree, p.large, p.parent.cell.minus(p.smallTotal), p.grid, m.grow.cells(len(small.hist))}
+	for i, c := range small.hist {
+		d := p.folded[i].minus(c)
+		if d.H < 0 {
+			return open{}, fmt.Errorf("cell %d: ĥ %d is above its parent's %d: %w", i, c.H, p.folded[i].H, ErrSum)
+		}
+		large.hist[i] = d
+	}
+	return large, nil
 }

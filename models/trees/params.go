@@ -15,7 +15,6 @@ const (
 	MaxRows   = 1 << 31   // R, over the whole cohort
 	MaxWeight = 1 << 10   // of a class
 	MaxWords  = 1 << 24   // of one vector
-	MaxSteps  = MaxTrees  // sums are at most MaxSteps·MaxDepth
 	minRate   = 1e-6      // smallest step length
 	maxPenal  = 1_000_000 // largest l1, l2, gain, min_hessian, cell
 )

@@ -128,6 +128,9 @@ func (p *Plan) Validate() error {
 	if err := p.Algorithm.Validate(p.Architecture); err != nil {
 		return err
 	}
+	if p.Architecture.Kind == arch.Trees {
+		return fmt.Errorf("plan: architecture %s is trained by koinon-bench only: two sums of its histograms over cohorts that differ by one member show that member's histogram, and rounds do not rule that out yet", arch.Trees)
+	}
 	if err := p.checkCohort(); err != nil {
 		return err
 	}

@@ -72,6 +72,9 @@ type Spec struct {
 
 // WithDefaults returns the specification with every zero field filled in.
 func (s Spec) WithDefaults(a arch.Spec) Spec {
+	if a.Kind == arch.Trees {
+		return s.growing(a)
+	}
 	if s.Name == "" {
 		s.Name = FedAdam
 		if a.Kind == arch.MLP {
@@ -131,6 +134,9 @@ func setInt(v *int, def int) {
 // or after defaults.
 func (s Spec) Validate(a arch.Spec) error {
 	s = s.WithDefaults(a)
+	if a.Kind == arch.Trees {
+		return s.validateGrowing(a)
+	}
 	switch s.Name {
 	case FedAdam, FedAvg, FedAvgM, Newton:
 	default:

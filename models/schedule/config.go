@@ -21,7 +21,7 @@ import (
 // Kind is what a step sums.
 type Kind uint8
 
-// Kinds of step. Grow belongs to trees and is not made by this machine.
+// Kinds of step. A plan has either train or grow steps.
 const (
 	Statistics Kind = 1
 	Train      Kind = 2
@@ -113,7 +113,8 @@ type Step struct {
 	Query    [32]byte // digest of what is asked; part of σ
 	Encoding update.Encoding
 	MinRows  uint32
-	Round    int // training round, from 1; 0 for other kinds
+	Round    int    // training round, from 1; 0 for other kinds
+	Place    uint32 // tree and level of a grow step (trees 42): tree·MaxDepth + level + 1; 0 for other kinds
 }
 
 // Number counts the step among those of its kind, from 1. It is the step's
@@ -123,6 +124,8 @@ func (s Step) Number() uint32 {
 	switch s.Kind {
 	case Train:
 		return uint32(s.Round)
+	case Grow:
+		return s.Place
 	case Evaluate:
 		return 1
 	}

@@ -52,6 +52,15 @@ type run struct {
 	clock    phaseClock
 	stalled  []event // chunks for which the disk had no room
 
+	// Of a plan of trees.
+	ticks   uint64
+	number  uint32           // of the present step among those of its kind (S33)
+	cohort  *secagg.Set      // of the newest sum of statistics or histograms, or as changed since
+	changes []change         // of the cohort
+	parted  map[uint8]uint64 // by member: the tick at which its session ended
+	lacking map[uint8]uint64 // by member of the cohort: since which tick it is waited for
+	mute    secagg.Set       // lost in every attempt at the present step
+
 	mu     sync.Mutex
 	view   view
 	closed []closedRound
@@ -100,8 +109,11 @@ const maxStatistics = 3
 // steps counts a plan's sums: statistics, the training rounds, one evaluation.
 func (r *run) steps(step schedule.Step) uint32 {
 	applied, planned := r.machine.Rounds()
-	if step.Kind == schedule.Statistics {
+	switch step.Kind {
+	case schedule.Statistics:
 		return uint32(maxStatistics + planned + 1)
+	case schedule.Evaluate: // growth of trees may end early
+		return step.Ordinal
 	}
 	return step.Ordinal - 1 + uint32(planned-applied) + 1
 }
@@ -239,8 +251,10 @@ func (r *run) apply(e event) (round.Output, error) {
 	if e.tick {
 		r.backoff = max(0, r.backoff-1)
 		r.waited++
+		r.ticks++
 		e.Event = round.Tick{}
 	}
+	r.presence(e.Event)
 	if e.stop != "" {
 		e.Event = round.Stop{Reason: e.stop}
 	}
@@ -272,6 +286,19 @@ func (r *run) apply(e event) (round.Output, error) {
 		err = nil
 	}
 	return out, err
+}
+
+// presence notes whose session ended, and when.
+func (r *run) presence(e any) {
+	switch e := e.(type) {
+	case round.Connected:
+		delete(r.parted, e.Member)
+	case round.Disconnected:
+		if r.parted == nil {
+			r.parted = map[uint8]uint64{}
+		}
+		r.parted[e.Member] = r.ticks
+	}
 }
 
 func (r *run) have(member uint8, e event) answer {
@@ -323,6 +350,12 @@ func (r *run) append(ctx context.Context, records []round.Record) error {
 	entries := make([]journal.Entry, len(records))
 	now := r.c.cfg.Now().Unix()
 	for i, record := range records {
+		if record.Close != nil {
+			record.Close.Number = r.number
+		}
+		if record.Abort != nil {
+			record.Abort.Number = r.number
+		}
 		body, err := record.Encode()
 		if err != nil {
 			return err

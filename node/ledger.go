@@ -16,6 +16,7 @@ type MemoryLedger struct {
 	masked    map[memoryRound]bool
 	locks     map[chain.Digest]budget.Lock
 	evaluated map[chain.Digest]map[chain.Digest]bool // by plan: different σ
+	cohorts   budget.Cohorts
 }
 
 type memoryRound struct {
@@ -77,4 +78,25 @@ func (l *MemoryLedger) Locked(name chain.Digest) (budget.Lock, bool) {
 	defer l.mu.Unlock()
 	lock, ok := l.locks[name]
 	return lock, ok
+}
+
+// CheckCohort implements Ledger.
+func (l *MemoryLedger) CheckCohort(c budget.Cohort) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cohorts.Check(c)
+}
+
+// Cohort implements Ledger.
+func (l *MemoryLedger) Cohort(_ int64, c budget.Cohort) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cohorts.Has(c) {
+		return nil
+	}
+	if err := l.cohorts.Check(c); err != nil {
+		return err
+	}
+	l.cohorts = append(l.cohorts, c)
+	return nil
 }

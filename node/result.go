@@ -76,7 +76,7 @@ func (a *actor) checked(ctx context.Context, c secagg.Closed, sum []uint64) (boo
 func (a *actor) fetch(ctx context.Context, round uint32, words int, transcript bool) (link.Closed, error) {
 	for try := 1; ; try++ {
 		closed, err := a.n.link.Sum(ctx, a.run.ID, round, words, transcript)
-		if err == nil || try == fetchTries || !pause(ctx, try) {
+		if err == nil || errors.Is(err, link.ErrSize) || try == fetchTries || !pause(ctx, try) {
 			return closed, err
 		}
 	}
@@ -119,6 +119,9 @@ func (a *actor) apply(c secagg.Closed, sum []uint64) error {
 	}
 	if err == nil {
 		next.Closed, next.Step = c.Round, step.Ordinal
+		if step.Kind == schedule.Statistics || step.Kind == schedule.Grow {
+			next.Cohort = c.Survivors
+		}
 		_, more = a.machine.Next()
 		next.Done = !more
 		err = a.n.cfg.Store.SaveRun(next, a.machine)
@@ -127,7 +130,7 @@ func (a *actor) apply(c secagg.Closed, sum []uint64) error {
 		return errors.Join(err, a.restore())
 	}
 	a.cached.wipe()
-	a.run = next
+	a.run, a.cut = next, nil
 	a.n.meters.step.Set(float64(next.Step), a.plan.Name)
 	return nil
 }
@@ -136,7 +139,7 @@ func (a *actor) apply(c secagg.Closed, sum []uint64) error {
 func (a *actor) restore() error {
 	_, machine, err := a.n.cfg.Store.Run(a.run.ID, a.plan.Learning())
 	if err == nil {
-		a.machine = machine
+		a.machine, a.cut = machine, nil
 	}
 	return err
 }
@@ -171,16 +174,15 @@ func (a *actor) behind(ctx context.Context, p link.Packet) error {
 	if err != nil {
 		return err
 	}
-	if sum.State == a.run.State {
-		return nil
-	}
-	if err := a.catchUp(ctx); err != nil {
-		return err
+	if sum.State != a.run.State {
+		if err := a.catchUp(ctx); err != nil {
+			return err
+		}
 	}
 	if sum.State != a.run.State { // the participant of a follower would not compare
 		return fmt.Errorf("%w: after round %d", secagg.ErrModel, a.run.Closed)
 	}
-	return nil
+	return a.align(sum.Model)
 }
 
 // catchUp fetches, verifies and applies every closed round that this node missed.
@@ -203,8 +205,32 @@ func (a *actor) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// replay verifies one missed round as it was published and applies its sum.
+// replay verifies one missed round as it was published and applies its sum. If it is none that follows on this node's
+// machine, the coordinator may have ended trees or growth before it.
 func (a *actor) replay(ctx context.Context, round uint32) error {
+	first := a.replayOn(ctx, round)
+	if first == nil || !a.plan.Grows() || !errors.Is(first, secagg.ErrModel) && !errors.Is(first, link.ErrSize) {
+		return first
+	}
+	before := a.machine
+	for _, e := range endings {
+		machine, err := a.after(e)
+		if err != nil {
+			return err
+		}
+		if machine == nil {
+			continue
+		}
+		a.adopt(e, machine)
+		if a.replayOn(ctx, round) == nil {
+			return nil
+		}
+		a.machine, a.cut = before, nil
+	}
+	return first
+}
+
+func (a *actor) replayOn(ctx context.Context, round uint32) error {
 	step, more := a.machine.Next()
 	if !more {
 		return fmt.Errorf("%w: the plan is complete", secagg.ErrPolicy)
@@ -224,12 +250,15 @@ func (a *actor) replay(ctx context.Context, round uint32) error {
 	if c.Round != round {
 		return fmt.Errorf("%w: the transcript is of round %d", secagg.ErrTranscript, c.Round)
 	}
+	a.step = step
+	if err := a.checkTree(c.Survivors); err != nil {
+		return err
+	}
 	checked, err := a.checked(ctx, c, closed.Words)
 	if err != nil {
 		return err
 	}
 	a.run.Follow = a.run.Follow || !checked
-	a.step = step
 	if err := a.apply(c, closed.Words); err != nil {
 		return err
 	}

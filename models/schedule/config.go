@@ -16,6 +16,7 @@ import (
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/trees"
 )
 
 // Kind is what a step sums.
@@ -52,6 +53,7 @@ type Config struct {
 	Seed         uint64 // of the initial parameters (S59)
 	Members      int    // N of the cohort (S5)
 	MinRows      uint32 // a member with fewer training rows declines (S44); 0 means 1
+	RowsMax      uint32 // the most training rows of a member in a plan of trees (trees 7, 9); 0 follows from the statistics
 	Bins         int    // score bins of the tally; 0 means metrics.DefaultBins
 }
 
@@ -84,6 +86,19 @@ func (c Config) Validate() error {
 	if c.Members < 3 || c.Members > 64 { // S6
 		return fmt.Errorf("schedule: %d members, want 3 to 64", c.Members)
 	}
+	return c.validateRows()
+}
+
+// validateRows checks the bound of rows that packed cells must hold (trees 7).
+func (c Config) validateRows() error {
+	if c.RowsMax > 0 {
+		if c.Architecture.Kind != arch.Trees {
+			return fmt.Errorf("schedule: rows_max is for %s only", arch.Trees)
+		}
+		if most := trees.MaxRows / c.Members; int64(c.RowsMax) > int64(most) {
+			return fmt.Errorf("schedule: rows_max %d, with %d members at most %d", c.RowsMax, c.Members, most)
+		}
+	}
 	return metrics.TallySchema{Bins: c.Bins}.Validate()
 }
 
@@ -99,7 +114,8 @@ func (c Config) Digest() [32]byte {
 		Members      int            `json:"members"`
 		MinRows      uint32         `json:"min_rows"`
 		Bins         int            `json:"bins"`
-	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins})
+		RowsMax      uint32         `json:"rows_max,omitempty"`
+	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.RowsMax})
 	if err != nil { // only NaN or Inf can fail, and Validate refuses both
 		panic("schedule: configuration does not marshal: " + err.Error())
 	}

@@ -13,14 +13,28 @@ import (
 // other models. Callers only read it.
 func (m *Machine) Forest() *trees.Machine { return m.forest }
 
-// growth is the configuration of the trees. R is taken N times as large as the
-// pooled rows, because a member's words must be within 1/N of what a sum holds
-// (S46) however unequal members are.
+// growth is the configuration of the trees. R is Σ rows_max; without one it is
+// taken N times as large as the pooled rows, because a member's words must be
+// within 1/N of what a sum holds (S46) however unequal members are.
 func (m *Machine) growth(e *feature.Encoder) trees.Config {
 	rows := int64(weightCap(e.Rows)) * int64(m.cfg.Members)
+	if m.cfg.RowsMax > 0 {
+		rows = int64(m.cfg.RowsMax) * int64(m.cfg.Members)
+	}
 	return trees.Config{
 		Params: *m.cfg.Architecture.Trees, Plan: m.cfg.Digest(), Rows: e.Rows, Positives: e.Positives, RowsMax: min(rows, trees.MaxRows),
 	}
+}
+
+// CellBits returns s, the bits of a gradient in a cell, and whether cells are two
+// words wide, where rows_max fixes them before any sum (trees 7, 8).
+func (c Config) CellBits() (bits int, wide, ok bool) {
+	c = c.WithDefaults()
+	if c.RowsMax == 0 || c.Architecture.Trees == nil {
+		return 0, false, false
+	}
+	scale, err := trees.Config{Params: *c.Architecture.Trees, RowsMax: int64(c.RowsMax) * int64(c.Members)}.Scale()
+	return scale.Bits, scale.Wide, err == nil
 }
 
 // plant makes the cells of the last statistics sum and the machine that grows
@@ -62,6 +76,49 @@ func (m *Machine) grow(ints []int64) error {
 		m.round++
 	}
 	return err
+}
+
+// Cut ends the trees in progress at their last opened level, so that the next
+// tree may have another cohort (trees 38). Like a sum it changes the state, but
+// not the ordinal of the next step. Outside of growth it is ErrComplete.
+func (m *Machine) Cut() error {
+	if m.kind() != Grow {
+		return ErrComplete
+	}
+	return m.forest.Cut()
+}
+
+// Stop ends growth with the trees there are (trees 39); the evaluation follows.
+// Without a tree, or outside of growth, it is ErrComplete.
+func (m *Machine) Stop() error {
+	if m.kind() != Grow || m.Trees() == 0 {
+		return ErrComplete
+	}
+	return m.forest.Stop()
+}
+
+// Level is the level of the trees in progress that the next sum opens; 0 begins
+// trees, and stands for every other step too.
+func (m *Machine) Level() int {
+	if m.kind() != Grow {
+		return 0
+	}
+	q, _ := m.forest.Query()
+	return q.Level
+}
+
+// Trees counts the trees that a model would have if growth ended here: those of
+// closed steps, and those in progress of which a level was opened.
+func (m *Machine) Trees() int {
+	if m.forest == nil {
+		return 0
+	}
+	n := len(m.forest.Trees())
+	if m.Level() > 0 {
+		growing, _ := m.forest.Growing()
+		n += len(growing)
+	}
+	return n
 }
 
 // storedForest returns u32 length and bytes of the cells, then the state of the

@@ -14,6 +14,8 @@ type state struct {
 	masked map[roundFact]bool
 	locks  map[chain.Digest]Lock
 	plans  map[chain.Digest]*account
+
+	cohorts Cohorts
 }
 
 type account struct {
@@ -64,6 +66,8 @@ func (s *state) check(fact any) error {
 		if old, ok := s.locks[f.Name]; ok && !f.Follows(old) {
 			return fmt.Errorf("%w in round %d", ErrReleased, old.Round)
 		}
+	case Cohort:
+		return s.cohorts.Check(f)
 	}
 	return nil
 }
@@ -82,6 +86,8 @@ func (s *state) apply(now int64, fact any) {
 		}
 	case Lock:
 		s.locks[f.Name] = f
+	case Cohort:
+		s.cohorts = append(s.cohorts, f)
 	}
 }
 
@@ -115,6 +121,8 @@ func factOf(e chain.Entry) (any, error) {
 		return parse[Sum](e)
 	case entryLock:
 		return parse[Lock](e)
+	case entryCohort:
+		return parse[Cohort](e)
 	}
 	return nil, fmt.Errorf("has the unknown kind %q", e.Kind)
 }

@@ -118,6 +118,23 @@ func PooledForest(machine *schedule.Machine, members []*Member) (*trees.Ensemble
 	return local.Grow(own, pool, members[0].treeOptions())
 }
 
+// PooledForestScores are the scores of all members' test rows, one after the other, under PooledForest.
+func PooledForestScores(machine *schedule.Machine, members []*Member) ([]float64, error) {
+	pooled, err := PooledForest(machine, members)
+	if err != nil {
+		return nil, err
+	}
+	var out []float64
+	for _, m := range members {
+		scores, err := m.treeScores(machine, pooled)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, scores...)
+	}
+	return out, nil
+}
+
 // evaluateTrees is Evaluate for a plan of trees.
 func (m *Member) evaluateTrees(machine *schedule.Machine, f *Figures) error {
 	kept, err := m.forestFor(machine)

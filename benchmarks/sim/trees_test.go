@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
@@ -57,3 +58,5 @@ func requirePooled(t testing.TB, m *schedule.Machine, members []Member) {
 	require.NotEmpty(t, m.Forest().Ensemble().Trees)
 	require.Equal(t, want, got)
 }
+
+func joined(names []string) string { return strings.Join(names, ", ") }

@@ -14,6 +14,9 @@ import (
 // ten are enough members to lose three (2·10/3 + 1 = 7).
 var ten = []string{"AT", "BE", "DE", "ES", "FR", "IT", "NL", "PL", "PT", "SE"}
 
+// soon does not wait long for whoever is lost before the evaluation.
+func soon(c *coordinator.Config) { c.FullCohort = 25 }
+
 func tenTables(t testing.TB) []Member {
 	t.Helper()
 	members := make([]Member, len(ten))
@@ -93,7 +96,7 @@ func TestTreesWaitForRestartedNode(t *testing.T) {
 // comes back for the evaluation alone. No difference of opened cohorts is below three (75).
 func TestTreesShed(t *testing.T) {
 	plan := treesPlan(t, smallTrees, "[DE, FR, IT, PL, PT], minimum: 4", "["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 30")
-	s := setStage(t, plan, tenTables(t), nil)
+	s := setStage(t, plan, tenTables(t), soon)
 	dead := s.actors["NL"].dieOn("survivors", 5)
 	s.submit()
 	s.playAll()
@@ -118,7 +121,7 @@ func TestTreesShed(t *testing.T) {
 // TestTreesStop: with five nodes nobody can be left out, so the loss of one ends growth, and the run closes with the
 // trees it has (trees 39).
 func TestTreesStop(t *testing.T) {
-	s := setStage(t, treesPlan(t, smallTrees, "mask: 300", "mask: 30"), fiveTables(t), nil)
+	s := setStage(t, treesPlan(t, smallTrees, "mask: 300", "mask: 30"), fiveTables(t), soon)
 	dead := s.actors["PT"].dieOn("survivors", 7)
 	s.submit()
 	s.playAll()
@@ -134,7 +137,7 @@ func TestTreesStop(t *testing.T) {
 
 // TestTreesStopBeforeAnyTree: a member lost before there is a tree leaves nothing to evaluate: the run says so.
 func TestTreesStopBeforeAnyTree(t *testing.T) {
-	s := setStage(t, treesPlan(t, smallTrees, "mask: 300", "mask: 30"), fiveTables(t), nil)
+	s := setStage(t, treesPlan(t, smallTrees, "mask: 300", "mask: 30"), fiveTables(t), soon)
 	dead := s.actors["PT"].dieOn("result", 1)
 	s.submit()
 	s.playAll()
@@ -167,7 +170,7 @@ func TestTreesCoordinatorKilledAtEachLevel(t *testing.T) {
 // coordinator that is killed after it, and once more after a sum over the new cohort, goes on with that.
 func TestTreesCoordinatorKilledAroundAChange(t *testing.T) {
 	plan := treesPlan(t, smallTrees, "[DE, FR, IT, PL, PT], minimum: 4", "["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 30")
-	s := setStage(t, plan, tenTables(t), nil)
+	s := setStage(t, plan, tenTables(t), soon)
 	dead := s.actors["NL"].dieOn("survivors", 5)
 	s.submit()
 	s.playAll()

@@ -137,7 +137,40 @@ func (r *run) without(gone secagg.Set) secagg.Set {
 	for _, m := range order[:min(len(order), max(0, r.plan.Plan.Shed-gone.Len()))] {
 		left = left.Without(m)
 	}
-	return left
+	if r.apart(left) {
+		return left
+	}
+	return r.cohort.Minus(r.peers(gone))
+}
+
+// opened are the cohorts of this run's closed sums of statistics and histograms.
+func (r *run) opened() (sets []secagg.Set) {
+	for _, c := range r.closed {
+		if k := schedule.Kind(c.Kind); k == schedule.Statistics || k == schedule.Grow {
+			sets = append(sets, secagg.Set(c.Survivors))
+		}
+	}
+	return sets
+}
+
+// apart reports whether nodes would take another cohort beside those (trees 37).
+func (r *run) apart(next secagg.Set) bool {
+	return secagg.Finest(append(r.opened(), next)...) >= r.plan.Plan.Shed
+}
+
+// peers are all whom the opened cohorts do not tell apart from some of the members: to leave all of them out tells nobody
+// apart.
+func (r *run) peers(members secagg.Set) (out secagg.Set) {
+	opened := r.opened()
+	for _, m := range members.Members() {
+		for _, other := range r.cohort.Members() {
+			differs := func(s secagg.Set) bool { return s.Has(m) != s.Has(other) }
+			if !slices.ContainsFunc(opened, differs) {
+				out = out.With(other)
+			}
+		}
+	}
+	return out
 }
 
 // welcome takes members back who wait, before the first level of a tree, where they are enough (trees 37, 55).
@@ -147,15 +180,8 @@ func (r *run) welcome(ctx context.Context, step schedule.Step, crowd crowd) (boo
 		return false, "", nil
 	}
 	next := r.cohort.Union(back)
-	for _, c := range r.closed {
-		old := secagg.Set(c.Survivors)
-		if k := schedule.Kind(c.Kind); k != schedule.Statistics && k != schedule.Grow {
-			continue
-		}
-		came, gone := next.Minus(old).Len(), old.Minus(next).Len()
-		if came > 0 && came < r.plan.Plan.Shed || gone > 0 && gone < r.plan.Plan.Shed {
-			return false, "", nil
-		}
+	if !r.apart(next) {
+		return false, "", nil
 	}
 	if _, locked := r.c.lock(secagg.LockName(r.c.id, r.plan.Digest, uint8(step.Kind), step.Number())); locked {
 		return false, "", nil

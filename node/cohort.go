@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/crypto/secagg"
@@ -42,7 +43,7 @@ func (a *actor) allows(_ secagg.Sum, survivors secagg.Set) error {
 	if err := a.checkTree(survivors); err != nil {
 		return err
 	}
-	cohort, ok, err := a.cohort(survivors)
+	cohort, ok, err := a.cohort(survivors, a.part.Round())
 	if err != nil || !ok {
 		return err
 	}
@@ -50,19 +51,28 @@ func (a *actor) allows(_ secagg.Sum, survivors secagg.Set) error {
 }
 
 // cohort is what the ledger holds of the present sum over these survivors; false for a kind that it does not watch.
-func (a *actor) cohort(survivors secagg.Set) (budget.Cohort, bool, error) {
+func (a *actor) cohort(survivors secagg.Set, round uint32) (budget.Cohort, bool, error) {
 	if a.step.Kind != schedule.Statistics && a.step.Kind != schedule.Grow {
 		return budget.Cohort{}, false, nil
 	}
 	data, err := a.n.data.snapshot(a.plan.Schema)
 	return budget.Cohort{
-		Data: chain.Digest(data), Survivors: chain.Digest(survivors), Apart: a.plan.Shed, Run: budget.Run(a.run.ID), Round: a.part.Round(),
+		Data: chain.Digest(data), Survivors: chain.Digest(survivors), Apart: a.plan.Shed, Run: budget.Run(a.run.ID), Round: round,
 	}, true, err
+}
+
+// saw records for whom a verified sum was opened, also where this node was not among them.
+func (a *actor) saw(c secagg.Closed) error {
+	cohort, ok, err := a.cohort(c.Survivors, c.Round)
+	if err != nil || !ok {
+		return err
+	}
+	return a.n.cfg.Ledger.Saw(time.Now().Unix(), cohort)
 }
 
 // release records for whom the present sum is released, before it is.
 func (a *actor) release(now int64, survivors secagg.Set) error {
-	cohort, ok, err := a.cohort(survivors)
+	cohort, ok, err := a.cohort(survivors, a.part.Round())
 	if err != nil || !ok {
 		return err
 	}

@@ -100,3 +100,14 @@ func (l *MemoryLedger) Cohort(_ int64, c budget.Cohort) error {
 	l.cohorts = append(l.cohorts, c)
 	return nil
 }
+
+// Saw implements Ledger.
+func (l *MemoryLedger) Saw(_ int64, c budget.Cohort) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.cohorts.Has(c) {
+		c.Seen = true
+		l.cohorts = append(l.cohorts, c)
+	}
+	return nil
+}

@@ -30,6 +30,7 @@ type Ledger interface {
 	Locked(name chain.Digest) (budget.Lock, bool)
 	CheckCohort(c budget.Cohort) error
 	Cohort(now int64, c budget.Cohort) error
+	Saw(now int64, c budget.Cohort) error
 }
 
 // Config makes a Node. Fields without a default are required.

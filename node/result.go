@@ -118,6 +118,9 @@ func (a *actor) apply(c secagg.Closed, sum []uint64) error {
 		err = fmt.Errorf("%w: recomputed another state than was announced", secagg.ErrModel)
 	}
 	if err == nil {
+		err = a.saw(c)
+	}
+	if err == nil {
 		next.Closed, next.Step = c.Round, step.Ordinal
 		if step.Kind == schedule.Statistics || step.Kind == schedule.Grow {
 			next.Cohort = c.Survivors

@@ -2,7 +2,11 @@ package sim
 
 import (
 	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/koinon-eu/koinon/coordinator"
 	"github.com/koinon-eu/koinon/crypto/secagg"
@@ -45,23 +49,75 @@ func (s *stage) machineOf(r coordinator.Run, names ...string) *schedule.Machine 
 	return out
 }
 
-// requireApart is the oracle of trees 75: the difference of any two opened cohorts of statistics and histograms has no
-// member, or at least m, on either side.
+// requireApart is the oracle of trees 75: it puts all opened sums of statistics and histograms together, as vectors of
+// who is in them, and looks at each difference and, by elimination, at every combination of them: none has fewer than m
+// members.
 func requireApart(t testing.TB, r coordinator.Run, m int) {
 	t.Helper()
-	var opened []coordinator.Round
+	var opened []secagg.Set
 	for _, one := range r.Rounds {
 		if one.Outcome == "closed" && one.Kind != schedule.Evaluate.String() {
-			opened = append(opened, one)
+			opened = append(opened, one.Survivors)
 		}
 	}
+	require.NotEmpty(t, opened)
 	for i, a := range opened {
 		for _, b := range opened[:i] {
-			for _, d := range []secagg.Set{a.Survivors.Minus(b.Survivors), b.Survivors.Minus(a.Survivors)} {
-				require.True(t, d.Len() == 0 || d.Len() >= m, "rounds %d and %d differ by %v", a.Number, b.Number, d)
+			for _, d := range []secagg.Set{a.Minus(b), b.Minus(a)} {
+				require.True(t, d.Len() == 0 || d.Len() >= m, "sums over %v and %v differ by %v", a, b, d)
 			}
 		}
 	}
+	require.GreaterOrEqual(t, smallestCombination(opened), m)
+}
+
+// smallestCombination brings the indicator vectors of sets into reduced row echelon form over the rationals, and returns
+// the fewest members that a row of it has.
+func smallestCombination(sets []secagg.Set) int {
+	var rows [][]*big.Rat
+	for _, s := range sets {
+		row := make([]*big.Rat, 256)
+		for m := range row {
+			row[m] = new(big.Rat)
+			if s.Has(uint8(m)) {
+				row[m].SetInt64(1)
+			}
+		}
+		rows = append(rows, row)
+	}
+	rank := 0
+	for column := 0; column < 256 && rank < len(rows); column++ {
+		pivot := slices.IndexFunc(rows[rank:], func(r []*big.Rat) bool { return r[column].Sign() != 0 })
+		if pivot < 0 {
+			continue
+		}
+		rows[rank], rows[rank+pivot] = rows[rank+pivot], rows[rank]
+		scale := new(big.Rat).Inv(rows[rank][column])
+		for m := range rows[rank] {
+			rows[rank][m] = new(big.Rat).Mul(rows[rank][m], scale)
+		}
+		for i, row := range rows {
+			if i == rank || row[column].Sign() == 0 {
+				continue
+			}
+			factor := row[column]
+			for m := range row {
+				row[m] = new(big.Rat).Sub(row[m], new(big.Rat).Mul(factor, rows[rank][m]))
+			}
+		}
+		rank++
+	}
+	least := 256
+	for _, row := range rows[:rank] {
+		n := 0
+		for _, v := range row {
+			if v.Sign() != 0 {
+				n++
+			}
+		}
+		least = min(least, n)
+	}
+	return least
 }
 
 // TestTreesWaitForRestartedNode: a node that was killed in the middle of a tree and comes back is in the same tree: no
@@ -197,4 +253,69 @@ func TestTreesCoordinatorKilledAroundAChange(t *testing.T) {
 	requireApart(t, r, 3)
 	m := s.machineOf(r, "AT", "BE", "DE", "ES", "FR", "IT", "PL", "PT", "SE")
 	require.Len(t, m.Forest().Trees(), 3)
+}
+
+// TestTreesWelcome: who was left out, and waits, is in a later tree again, once the lost one is back too: as many as were
+// left out, at a tree's first level (trees 37, 55).
+func TestTreesWelcome(t *testing.T) {
+	plan := treesPlan(t, "trees: 40, depth: 2, rate: [0.1], bins: 16, cell: 5, min_hessian: 1", "[DE, FR, IT, PL, PT], minimum: 4", "["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 30")
+	s := setStage(t, plan, tenTables(t), soon)
+	dead := s.actors["NL"].dieOn("survivors", 5)
+	s.submit()
+	s.playAll()
+	<-dead
+	s.actors["NL"].stop()
+	s.until("a sum over seven", func(r coordinator.Run) bool {
+		return slices.ContainsFunc(r.Rounds, func(one coordinator.Round) bool { return one.Outcome == "closed" && one.Survivors.Len() == 7 })
+	})
+	s.actors["NL"].play()
+	r := s.evaluated()
+	requireApart(t, r, 3)
+	last := r.Rounds[len(r.Rounds)-2]
+	require.Equal(t, schedule.Grow.String(), last.Kind)
+	require.Equal(t, 10, last.Survivors.Len())
+	require.Len(t, s.machineOf(r, ten...).Forest().Trees(), 40)
+}
+
+// TestTreesHistories: nodes come and go at random, for good or not, and the coordinator is killed now and then. Whatever
+// comes of it, no combination of opened sums shows fewer than m members (trees 75), and who reaches the end has one model.
+func TestTreesHistories(t *testing.T) {
+	for seed := range uint64(2) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			plan := treesPlan(t, "trees: 12, depth: 2, rate: [0.1], bins: 16, cell: 5, min_hessian: 1", "[DE, FR, IT, PL, PT], minimum: 4",
+				"["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 25", "advertise: 300, share: 300", "advertise: 25, share: 25")
+			s := setStage(t, plan, tenTables(t), func(c *coordinator.Config) { c.FullCohort, c.MaxAborts = 25, 6 })
+			random := rand.New(rand.NewPCG(seed, 12))
+			s.submit()
+			s.playAll()
+			away := map[string]bool{}
+			for turn := 0; turn < 14; turn++ {
+				time.Sleep(time.Duration(random.IntN(250)) * time.Millisecond)
+				name := ten[random.IntN(len(ten))]
+				switch {
+				case turn%7 == 6:
+					s.reboot()
+				case away[name]:
+					s.actors[name].play()
+					delete(away, name)
+				case len(away) < 3:
+					s.actors[name].stop()
+					away[name] = random.IntN(3) == 0
+					if !away[name] {
+						s.actors[name].play()
+						delete(away, name)
+					}
+				}
+			}
+			for name := range away {
+				s.actors[name].play()
+			}
+			r := s.finish()
+			requireApart(t, r, 3)
+			if r.State == coordinator.Evaluated {
+				require.NotEmpty(t, s.machineOf(r, ten...).Forest().Trees())
+			}
+			t.Log(r.State, r.Reason, len(r.Rounds))
+		})
+	}
 }

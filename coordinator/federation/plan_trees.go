@@ -30,8 +30,8 @@ func (p *Plan) checkTrees() error {
 			"which this version does not offer", p.Privacy.DP)
 	}
 	n := len(p.Cohort.Members)
-	if p.Shed < minShed || p.Shed > n {
-		return fmt.Errorf("plan: shed %d, with %d members it must be %d to %d: two cohorts that differ by one show its histograms", p.Shed, n, minShed, n)
+	if t := secagg.Threshold(n); p.Shed < minShed || p.Shed > t {
+		return fmt.Errorf("plan: shed %d, with %d members it must be %d to %d: two cohorts that differ by one show its histograms", p.Shed, n, minShed, t)
 	}
 	return p.Learning().Validate()
 }

@@ -67,7 +67,9 @@ func (s *state) check(fact any) error {
 			return fmt.Errorf("%w in round %d", ErrReleased, old.Round)
 		}
 	case Cohort:
-		return s.cohorts.Check(f)
+		if !f.Seen {
+			return s.cohorts.Check(f)
+		}
 	}
 	return nil
 }

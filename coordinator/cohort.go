@@ -72,10 +72,10 @@ func (r *run) tend(ctx context.Context, step schedule.Step) (changed bool, reaso
 		c.Reason = fmt.Sprintf("%s did not come back", names)
 	case m.Trees() > 0:
 		c.Stop, c.Cohort, c.Drawn = true, round.Set(*r.cohort), round.Set{}
-		c.Reason = fmt.Sprintf("%s did not come back, and without them and %d in all the cohort is too small", names, r.plan.Plan.Shed)
+		c.Reason = fmt.Sprintf("%s did not come back; without them, and %d in all, the cohort is too small", names, r.plan.Plan.Shed)
 	default:
-		return true, "", r.end(ctx, Failed, fmt.Sprintf("%s: %s did not come back, and there is no tree yet; only a run with them, or a plan without them on new data, can go on",
-			wholeCohort(step), names))
+		return false, fmt.Sprintf("%s: waiting for %s; without them, and %d in all, it is too small, and there is no tree yet to end with",
+			wholeCohort(step), names, r.plan.Plan.Shed), nil
 	}
 	return true, "", r.turn(ctx, c)
 }

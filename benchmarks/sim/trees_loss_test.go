@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,17 +192,19 @@ func TestTreesStop(t *testing.T) {
 	require.True(t, m.Forest().Done())
 }
 
-// TestTreesStopBeforeAnyTree: a member lost before there is a tree leaves nothing to evaluate: the run says so.
-func TestTreesStopBeforeAnyTree(t *testing.T) {
-	s := setStage(t, treesPlan(t, smallTrees, "mask: 300", "mask: 30"), fiveTables(t), soon)
+// TestTreesWaitBeforeAnyTree: a member lost before there is a tree leaves nothing to evaluate: the run says whom it
+// waits for, and goes on when it is back.
+func TestTreesWaitBeforeAnyTree(t *testing.T) {
+	s := setStage(t, treesPlan(t, smallTrees, "mask: 300", "mask: 20"), fiveTables(t), soon)
 	dead := s.actors["PT"].dieOn("result", 1)
 	s.submit()
 	s.playAll()
 	<-dead
 	s.actors["PT"].stop()
-	r := s.finish()
-	require.Equal(t, coordinator.Failed, r.State)
-	require.Contains(t, r.Reason, "PT did not come back, and there is no tree yet")
+	s.until("it says so", func(r coordinator.Run) bool { return strings.Contains(r.Reason, "waiting for PT; without them") })
+	s.actors["PT"].play()
+	r := s.evaluated()
+	requirePooled(t, s.machineOf(r, five...), s.cfg.Members)
 }
 
 // TestTreesCoordinatorKilledAtEachLevel: the coordinator is killed while it sums each level and once more after the

@@ -48,7 +48,7 @@ func (c *crook) lessOne(want error) {
 
 // TestLiarTakesOneOut: a coordinator leaves one member out of the next sum of statistics, of a level of a tree, of the
 // first level of the next tree, and of the tree after one that it ended early, to take that sum off the one before
-// (trees 35, 37, 73): ErrSurvivors, before a share leaves any node.
+// (S74, S75, S76; trees 73): ErrSurvivors, before a share leaves any node.
 func TestLiarTakesOneOut(t *testing.T) {
 	t.Run("statistics", func(t *testing.T) {
 		c := hire(t, treesPlan(t, smallTrees), nil)
@@ -96,7 +96,7 @@ func TestLiarTakesOneOut(t *testing.T) {
 }
 
 // TestLiarEndsTreesForNothing: a tree that the coordinator ends early, although nobody is left out of the next, is one it
-// makes shallow at will: ErrSurvivors. That growth ends is its word: what follows shows no more of anyone.
+// makes shallow at will (S76): ErrSurvivors. That growth ends is its word: what follows shows no more of anyone.
 func TestLiarEndsTreesForNothing(t *testing.T) {
 	c := grown(t, 0, 1, nil)
 	require.NoError(t, c.machine.Cut())
@@ -144,7 +144,7 @@ func TestLiarShowsOtherHistograms(t *testing.T) {
 }
 
 // TestStatisticsBesideTrees: the statistics of another plan over the same data are held to the cohorts of trees: a plan
-// without trees that one member has not approved cannot be summed over the others (trees 37).
+// without trees that one member has not approved cannot be summed over the others (S75).
 func TestStatisticsBesideTrees(t *testing.T) {
 	s := setStage(t, treesPlan(t, "trees: 1, depth: 1, bins: 16, cell: 5, min_hessian: 1"), fiveTables(t), soon)
 	grows := s.plan.Digest()

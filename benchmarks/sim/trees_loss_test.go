@@ -122,7 +122,7 @@ func smallestCombination(sets []secagg.Set) int {
 }
 
 // TestTreesWaitForRestartedNode: a node that was killed in the middle of a tree and comes back is in the same tree: no
-// sum opens without it, and the trees are those of all rows (trees 34, 54). It happens in each phase, and in batches.
+// sum opens without it, and the trees are those of all rows (S74, S78). It happens in each phase, and in batches.
 func TestTreesWaitForRestartedNode(t *testing.T) {
 	for _, packet := range []string{"sum", "survivors", "certificate", "result"} {
 		t.Run(packet, func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestTreesWaitForRestartedNode(t *testing.T) {
 }
 
 // TestTreesShed: one of ten nodes is lost for good in the middle of a tree. After the deadline three are left out, two
-// of them drawn (trees 38); the tree ends where it is, and the others go on to the whole number of trees. The lost one
+// of them drawn (S77); the tree ends where it is, and the others go on to the whole number of trees. The lost one
 // comes back for the evaluation alone. No difference of opened cohorts is below three (75).
 func TestTreesShed(t *testing.T) {
 	plan := treesPlan(t, smallTrees, "[DE, FR, IT, PL, PT], minimum: 4", "["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 30")
@@ -259,7 +259,7 @@ func TestTreesCoordinatorKilledAroundAChange(t *testing.T) {
 }
 
 // TestTreesWelcome: who was left out, and waits, is in a later tree again, once the lost one is back too: as many as were
-// left out, at a tree's first level (trees 37, 55).
+// left out, at a first level (S78).
 func TestTreesWelcome(t *testing.T) {
 	plan := treesPlan(t, "trees: 40, depth: 2, rate: [0.1], bins: 16, cell: 5, min_hessian: 1", "[DE, FR, IT, PL, PT], minimum: 4", "["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 30")
 	s := setStage(t, plan, tenTables(t), soon)
@@ -321,4 +321,34 @@ func TestTreesHistories(t *testing.T) {
 			t.Log(r.State, r.Reason, len(r.Rounds))
 		})
 	}
+}
+
+// TestTreesRunKey: a node draws rows by a key that it keeps with the run, so one that was started again in the middle of
+// a tree goes on with the same rows (S79): with others its histograms would not fit those of the levels before, and no
+// sum would pass (trees 10).
+func TestTreesRunKey(t *testing.T) {
+	s := setStage(t, treesPlan(t, smallTrees+", rows: 0.6", "mask: 300", "mask: 250"), fiveTables(t), soon)
+	dead := s.actors["PT"].dieOn("result", 5)
+	s.submit()
+	s.playAll()
+	<-dead
+	s.actors["PT"].stop()
+	s.actors["PT"].play()
+	r := s.evaluated()
+	for _, one := range r.Rounds {
+		require.NotContains(t, one.Outcome, "refused")
+	}
+	kept, _, err := s.actors["PT"].store.Run(r.ID, s.plan.Learning())
+	require.NoError(t, err)
+	require.NotZero(t, kept.Key)
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", kept, kept, kept), fmt.Sprint(kept.Key[0], " ", kept.Key[1]))
+}
+
+// TestTreesRowsMax: a node with more rows than the plan bears refuses it (S79).
+func TestTreesRowsMax(t *testing.T) {
+	s := setStage(t, treesPlan(t, smallTrees, "gates:", "rows_max: 200\ngates:"), fiveTables(t), func(c *coordinator.Config) { c.MaxAborts = 1 })
+	s.submit()
+	s.playAll()
+	require.Equal(t, coordinator.Failed, s.finish().State)
+	require.ErrorIs(t, s.actors["PT"].left()[0], secagg.ErrPolicy)
 }

@@ -13,7 +13,7 @@ func cohort(apart int, members ...int) Cohort {
 	return Cohort{Survivors: set(members...), Apart: apart, Run: run, Round: 1}
 }
 
-// TestCohortsApart: trees 37, in any run of any plan, over a restart, until the data are others.
+// TestCohortsApart: S75, in any run of any plan, over a restart, until the data are others.
 func TestCohortsApart(t *testing.T) {
 	ten := []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 	for name, c := range map[string]struct {

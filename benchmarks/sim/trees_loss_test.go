@@ -12,6 +12,7 @@ import (
 	"github.com/koinon-eu/koinon/coordinator"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/models/schedule"
+	"github.com/koinon-eu/koinon/node/link"
 
 	"github.com/stretchr/testify/require"
 )
@@ -121,21 +122,32 @@ func smallestCombination(sets []secagg.Set) int {
 	return least
 }
 
+// kill makes a member's node vanish when a packet of that type of this or a later round reaches it; what it returns waits
+// for that. A busy machine may abort a round, so that no certain one can be waited for.
+func (s *stage) kill(name, packet string, round uint32) (killed func()) {
+	a := s.actors[name]
+	dead := a.dieWhen(func(m link.Message) bool { return m.Type == packet && m.Round >= round })
+	return func() {
+		s.t.Helper()
+		select {
+		case <-dead:
+		case <-time.After(20 * time.Second):
+			s.t.Fatalf("%s never saw %s of round %d", name, packet, round)
+		}
+		a.stop()
+	}
+}
+
 // TestTreesWaitForRestartedNode: a node that was killed in the middle of a tree and comes back is in the same tree: no
 // sum opens without it, and the trees are those of all rows (S74, S78). It happens in each phase, and in batches.
 func TestTreesWaitForRestartedNode(t *testing.T) {
 	for _, packet := range []string{"sum", "survivors", "certificate", "result"} {
 		t.Run(packet, func(t *testing.T) {
 			s := setStage(t, treesPlan(t, smallTrees, "mask: 300", "mask: 250"), fiveTables(t), nil)
-			dead := s.actors["PT"].dieOn(packet, 5)
+			killed := s.kill("PT", packet, 5)
 			s.submit()
 			s.playAll()
-			select {
-			case <-dead:
-			case <-t.Context().Done():
-				t.Fatal("PT never died")
-			}
-			s.actors["PT"].stop()
+			killed()
 			s.actors["PT"].play()
 			r := s.evaluated()
 			for _, one := range r.Rounds {
@@ -152,13 +164,12 @@ func TestTreesWaitForRestartedNode(t *testing.T) {
 // of them drawn (S77); the tree ends where it is, and the others go on to the whole number of trees. The lost one
 // comes back for the evaluation alone. No difference of opened cohorts is below three (75).
 func TestTreesShed(t *testing.T) {
-	plan := treesPlan(t, smallTrees, "[DE, FR, IT, PL, PT], minimum: 4", "["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 30")
+	plan := treesPlan(t, smallTrees, "[DE, FR, IT, PL, PT], minimum: 4", "["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 50")
 	s := setStage(t, plan, tenTables(t), soon)
-	dead := s.actors["NL"].dieOn("survivors", 5)
+	killed := s.kill("NL", "survivors", 5)
 	s.submit()
 	s.playAll()
-	<-dead
-	s.actors["NL"].stop()
+	killed()
 	r := s.evaluated()
 	requireApart(t, r, 3)
 	sizes := map[int]int{}
@@ -178,12 +189,11 @@ func TestTreesShed(t *testing.T) {
 // TestTreesStop: with five nodes nobody can be left out, so the loss of one ends growth, and the run closes with the
 // trees it has (trees 39).
 func TestTreesStop(t *testing.T) {
-	s := setStage(t, treesPlan(t, smallTrees, "mask: 300", "mask: 30"), fiveTables(t), soon)
-	dead := s.actors["PT"].dieOn("survivors", 7)
+	s := setStage(t, treesPlan(t, smallTrees, "mask: 300", "mask: 50"), fiveTables(t), soon)
+	killed := s.kill("PT", "survivors", 7)
 	s.submit()
 	s.playAll()
-	<-dead
-	s.actors["PT"].stop()
+	killed()
 	r := s.evaluated()
 	requireApart(t, r, 3)
 	m := s.machineOf(r, "DE", "FR", "IT", "PL")
@@ -196,11 +206,10 @@ func TestTreesStop(t *testing.T) {
 // waits for, and goes on when it is back.
 func TestTreesWaitBeforeAnyTree(t *testing.T) {
 	s := setStage(t, treesPlan(t, smallTrees, "mask: 300", "mask: 20"), fiveTables(t), soon)
-	dead := s.actors["PT"].dieOn("result", 1)
+	killed := s.kill("PT", "result", 1)
 	s.submit()
 	s.playAll()
-	<-dead
-	s.actors["PT"].stop()
+	killed()
 	s.until("it says so", func(r coordinator.Run) bool { return strings.Contains(r.Reason, "waiting for PT; without them") })
 	s.actors["PT"].play()
 	r := s.evaluated()
@@ -228,13 +237,12 @@ func TestTreesCoordinatorKilledAtEachLevel(t *testing.T) {
 // TestTreesCoordinatorKilledAroundAChange: the change of a cohort is on record before anything follows from it, so a
 // coordinator that is killed after it, and once more after a sum over the new cohort, goes on with that.
 func TestTreesCoordinatorKilledAroundAChange(t *testing.T) {
-	plan := treesPlan(t, smallTrees, "[DE, FR, IT, PL, PT], minimum: 4", "["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 30")
+	plan := treesPlan(t, smallTrees, "[DE, FR, IT, PL, PT], minimum: 4", "["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 50")
 	s := setStage(t, plan, tenTables(t), soon)
-	dead := s.actors["NL"].dieOn("survivors", 5)
+	killed := s.kill("NL", "survivors", 5)
 	s.submit()
 	s.playAll()
-	<-dead
-	s.actors["NL"].stop()
+	killed()
 	smaller := func(n int) func(coordinator.Run) bool {
 		return func(r coordinator.Run) bool {
 			for _, one := range r.Rounds {
@@ -261,13 +269,12 @@ func TestTreesCoordinatorKilledAroundAChange(t *testing.T) {
 // TestTreesWelcome: who was left out, and waits, is in a later tree again, once the lost one is back too: as many as were
 // left out, at a first level (S78).
 func TestTreesWelcome(t *testing.T) {
-	plan := treesPlan(t, "trees: 40, depth: 2, rate: [0.1], bins: 16, cell: 5, min_hessian: 1", "[DE, FR, IT, PL, PT], minimum: 4", "["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 30")
+	plan := treesPlan(t, "trees: 40, depth: 2, rate: [0.1], bins: 16, cell: 5, min_hessian: 1", "[DE, FR, IT, PL, PT], minimum: 4", "["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 50")
 	s := setStage(t, plan, tenTables(t), soon)
-	dead := s.actors["NL"].dieOn("survivors", 5)
+	killed := s.kill("NL", "survivors", 5)
 	s.submit()
 	s.playAll()
-	<-dead
-	s.actors["NL"].stop()
+	killed()
 	s.until("a sum over seven", func(r coordinator.Run) bool {
 		return slices.ContainsFunc(r.Rounds, func(one coordinator.Round) bool { return one.Outcome == "closed" && one.Survivors.Len() == 7 })
 	})
@@ -286,7 +293,7 @@ func TestTreesHistories(t *testing.T) {
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			plan := treesPlan(t, "trees: 12, depth: 2, rate: [0.1], bins: 16, cell: 5, min_hessian: 1", "[DE, FR, IT, PL, PT], minimum: 4",
-				"["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 25", "advertise: 300, share: 300", "advertise: 25, share: 25")
+				"["+joined(ten)+"], minimum: 7", "mask: 300", "mask: 40", "advertise: 300, share: 300", "advertise: 25, share: 25")
 			s := setStage(t, plan, tenTables(t), func(c *coordinator.Config) { c.FullCohort, c.MaxAborts = 25, 6 })
 			random := rand.New(rand.NewPCG(seed, 12))
 			s.submit()
@@ -328,11 +335,10 @@ func TestTreesHistories(t *testing.T) {
 // sum would pass (trees 10).
 func TestTreesRunKey(t *testing.T) {
 	s := setStage(t, treesPlan(t, smallTrees+", rows: 0.6", "mask: 300", "mask: 250"), fiveTables(t), soon)
-	dead := s.actors["PT"].dieOn("result", 5)
+	killed := s.kill("PT", "result", 5)
 	s.submit()
 	s.playAll()
-	<-dead
-	s.actors["PT"].stop()
+	killed()
 	s.actors["PT"].play()
 	r := s.evaluated()
 	for _, one := range r.Rounds {

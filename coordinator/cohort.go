@@ -84,6 +84,19 @@ func wholeCohort(step schedule.Step) string {
 	return fmt.Sprintf("a sum of %s needs its whole cohort again", step.Kind)
 }
 
+// presence notes whose session ended, and when.
+func (r *run) presence(e any) {
+	switch e := e.(type) {
+	case round.Connected:
+		delete(r.parted, e.Member)
+	case round.Disconnected:
+		if r.parted == nil {
+			r.parted = map[uint8]uint64{}
+		}
+		r.parted[e.Member] = r.ticks
+	}
+}
+
 // overdue are those of the missing for whom the deadline of Mask has passed since they were seen.
 func (r *run) overdue(missing secagg.Set) (gone secagg.Set) {
 	for m := range r.lacking {

@@ -76,26 +76,6 @@ type closedRound struct {
 	hashes map[uint8][][32]byte // of the masked vectors, while they are kept
 }
 
-// event is something for the goroutine that owns the run.
-type event struct {
-	Event  any    // a round.Event for the open round, or have; nil: look again at what can start
-	number uint32 // of the round it is for; 0: whichever is open
-	k      uint32 // of a vector: the sum's place in its batch
-	tick   bool
-	stop   string // ends the run, with this reason
-	sum    *sumDone
-	reply  chan answer // buffered; nil when nobody waits
-}
-
-type answer struct {
-	complete bool
-	bitmap   []byte
-	err      error
-}
-
-// have asks which chunks of a member's vector are stored; it never reaches the machine.
-type have struct{ member uint8 }
-
 func newRun(c *Coordinator, id [16]byte, plan admin.Plan, when int64) *run {
 	return &run{
 		c: c, id: id, plan: plan, events: make(chan event, 256), done: make(chan struct{}),
@@ -286,19 +266,6 @@ func (r *run) apply(e event) (round.Output, error) {
 		err = nil
 	}
 	return out, err
-}
-
-// presence notes whose session ended, and when.
-func (r *run) presence(e any) {
-	switch e := e.(type) {
-	case round.Connected:
-		delete(r.parted, e.Member)
-	case round.Disconnected:
-		if r.parted == nil {
-			r.parted = map[uint8]uint64{}
-		}
-		r.parted[e.Member] = r.ticks
-	}
 }
 
 func (r *run) have(member uint8, e event) answer {

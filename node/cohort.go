@@ -154,6 +154,22 @@ func (a *actor) adopt(e ending, machine *schedule.Machine) {
 	a.log.Info("the coordinator ended the growth of trees before its time", "how", e.name, "trees", machine.Trees())
 }
 
+// sameRows refuses to go on with trees over other rows than they were begun with: no level would fit the one before.
+func (a *actor) sameRows() error {
+	if !a.plan.Grows() {
+		return nil
+	}
+	data, err := a.n.data.snapshot(a.plan.Schema)
+	if err != nil || data == a.run.Data {
+		return err
+	}
+	if a.run.Data != ([32]byte{}) {
+		return fmt.Errorf("%w: the national table changed since this run of trees began; put the old one back, or wait for a new run", secagg.ErrNoData)
+	}
+	a.run.Data = data
+	return a.n.cfg.Store.SaveRun(a.run, nil)
+}
+
 // checkRows refuses a plan for which this node has too many rows (trees 9).
 func (a *actor) checkRows(rows int) error {
 	if most := a.plan.RowsMax; most > 0 && rows > int(most) {

@@ -98,6 +98,9 @@ func (a *actor) ready() (*train.Member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", secagg.ErrNoData, err)
 	}
+	if err := a.sameRows(); err != nil {
+		return nil, err
+	}
 	a.member = train.NewMember(table)
 	a.member.SetRunKey(a.run.Key)
 	return a.member, nil

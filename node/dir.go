@@ -189,6 +189,7 @@ type storedRun struct {
 	State     federation.Digest `json:"state"`
 	Machine   federation.Digest `json:"machine"`
 	Cohort    federation.Digest `json:"cohort,omitzero"`
+	Data      federation.Digest `json:"data,omitzero"`
 	Key       federation.Digest `json:"key,omitzero"` // a secret of this node
 	Follow    bool              `json:"follow,omitempty"`
 	Stopped   string            `json:"stopped,omitempty"`
@@ -198,7 +199,7 @@ type storedRun struct {
 
 func (s storedRun) run(id RunID) Run {
 	return Run{
-		ID: id, Plan: s.Plan, Closed: s.Closed, Step: s.Step, State: s.State, Cohort: secagg.Set(s.Cohort), Key: s.Key, Follow: s.Follow,
+		ID: id, Plan: s.Plan, Closed: s.Closed, Step: s.Step, State: s.State, Cohort: secagg.Set(s.Cohort), Data: s.Data, Key: s.Key, Follow: s.Follow,
 		Stopped: s.Stopped, StoppedAt: s.StoppedAt, Done: s.Done,
 	}
 }
@@ -239,7 +240,7 @@ func (d Dir) SaveRun(r Run, m *schedule.Machine) error {
 	}
 	s := storedRun{
 		Run: hex.EncodeToString(r.ID[:]), Plan: r.Plan, Closed: r.Closed, Step: r.Step,
-		State: r.State, Machine: old.Machine, Cohort: federation.Digest(r.Cohort), Key: r.Key, Follow: r.Follow, Stopped: r.Stopped, StoppedAt: r.StoppedAt, Done: r.Done,
+		State: r.State, Machine: old.Machine, Cohort: federation.Digest(r.Cohort), Data: r.Data, Key: r.Key, Follow: r.Follow, Stopped: r.Stopped, StoppedAt: r.StoppedAt, Done: r.Done,
 	}
 	if m != nil {
 		b, err := m.MarshalBinary()

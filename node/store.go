@@ -38,6 +38,7 @@ type Run struct {
 	Step      uint32     // steps applied
 	State     [32]byte   // S58
 	Cohort    secagg.Set // of the newest sum of statistics or histograms (trees 34)
+	Data      [32]byte   // of a plan of trees: names the rows with which this node is in it
 	Key       [32]byte   // of a plan of trees: draws rows and rounding; a secret of this node (trees 8)
 	Follow    bool       // S62: a sum was taken over that this node could not spot-check
 	Stopped   string     // why this node takes no part until its operator approves the plan again

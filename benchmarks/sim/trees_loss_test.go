@@ -358,3 +358,23 @@ func TestTreesRowsMax(t *testing.T) {
 	require.Equal(t, coordinator.Failed, s.finish().State)
 	require.ErrorIs(t, s.actors["PT"].left()[0], secagg.ErrPolicy)
 }
+
+// TestTreesOtherTable: a node whose table changed in the middle of a run says so and stays out (S79), and is taken for
+// lost; the ledger would let the new rows into other cohorts (S75), but no level fits the one before.
+func TestTreesOtherTable(t *testing.T) {
+	s := setStage(t, treesPlan(t, smallTrees, "mask: 300", "mask: 50"), fiveTables(t), func(c *coordinator.Config) { c.FullCohort, c.MaxAborts = 25, 4 })
+	pt := s.actors["PT"]
+	pt.config.Snapshot = func() ([32]byte, error) { return [32]byte{1}, nil }
+	killed := s.kill("PT", "result", 5)
+	s.submit()
+	s.playAll()
+	killed()
+	pt.config.Snapshot = func() ([32]byte, error) { return [32]byte{2}, nil }
+	pt.play()
+	r := s.until("the run is over", func(r coordinator.Run) bool { return r.State == coordinator.Evaluated || r.State == coordinator.Failed })
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	left := pt.left()
+	require.ErrorIs(t, left[len(left)-1], secagg.ErrNoData)
+	require.ErrorContains(t, left[len(left)-1], "changed since")
+	require.NotEmpty(t, s.machineOf(r, "DE", "FR", "IT", "PL").Forest().Trees())
+}

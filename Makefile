@@ -14,7 +14,7 @@ BENCH    ?= .
 
 PROGRAMS := ./coordinator/cmd/koinon-coordinator ./node/cmd/koinon-node ./models/cmd/koinon ./benchmarks/cmd/koinon-bench
 # What two parties recompute must have the same bits on every processor.
-PORTABLE := ./models/arch/... ./models/aggregate/... ./models/schedule/... ./crypto/update/... ./crypto/prg/... ./crypto/ring/... ./crypto/parallel/...
+PORTABLE := ./models/arch/... ./models/aggregate/... ./models/schedule/... ./models/trees/... ./crypto/update/... ./crypto/prg/... ./crypto/ring/... ./crypto/parallel/...
 TOOLS    := .ci/bin/.built
 VAULT    := .ci/bin/vault-test
 

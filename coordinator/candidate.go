@@ -135,6 +135,9 @@ func (c candidate) artifact() (*artifact.Model, []byte, error) {
 		},
 		Encoder: c.machine.Encoder(), Params: c.machine.Params(),
 	}
+	if forest := c.machine.Forest(); forest != nil {
+		model.Ensemble = forest.Ensemble()
+	}
 	body, err := model.Marshal()
 	return model, body, err
 }
@@ -186,7 +189,7 @@ func (c candidate) statement(digest [32]byte, record *card.Record, model *artifa
 
 func (c candidate) card(model *artifact.Model, digest [32]byte, rep *report.Report) *card.Record {
 	d, e := c.plan.Declaration, model.Encoder
-	parameters, rounds := len(model.Params), c.plan.Algorithm.Rounds
+	parameters, rounds := model.Parameters(), c.plan.Algorithm.Rounds
 	minimum := c.plan.Cohort.Minimum
 	plan := c.plan.Digest()
 	r := &card.Record{

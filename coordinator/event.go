@@ -8,6 +8,26 @@ import (
 	"github.com/koinon-eu/koinon/crypto/secagg"
 )
 
+// event is something for the goroutine that owns the run.
+type event struct {
+	Event  any    // a round.Event for the open round, or have; nil: look again at what can start
+	number uint32 // of the round it is for; 0: whichever is open
+	k      uint32 // of a vector: the sum's place in its batch
+	tick   bool
+	stop   string // ends the run, with this reason
+	sum    *sumDone
+	reply  chan answer // buffered; nil when nobody waits
+}
+
+type answer struct {
+	complete bool
+	bitmap   []byte
+	err      error
+}
+
+// have asks which chunks of a member's vector are stored; it never reaches the machine.
+type have struct{ member uint8 }
+
 // ofBatch reports whether an event concerns a batch also between two of its sums.
 func ofBatch(e any) bool {
 	switch e.(type) {

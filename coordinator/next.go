@@ -26,7 +26,15 @@ func (r *run) next(ctx context.Context) error {
 	if !more {
 		return r.evaluated(ctx)
 	}
+	r.number = step.Number()
+	changed, reason, err := r.tend(ctx, step)
+	if err != nil || changed {
+		return r.again(ctx, err)
+	}
 	if r.failures >= r.c.cfg.MaxAborts {
+		if ended, err := r.giveUp(ctx, step); ended || err != nil {
+			return r.again(ctx, err)
+		}
 		return r.end(ctx, Failed, fmt.Sprintf("%d rounds of step %d were aborted, the last one because %s", r.failures, step.Ordinal, r.why))
 	}
 	if r.backoff > 0 {
@@ -35,6 +43,10 @@ func (r *run) next(ctx context.Context) error {
 	}
 	if err := r.plan.Plan.Check(r.c.cfg.Now().UTC().Format(time.DateOnly)); err != nil {
 		return r.end(ctx, Failed, err.Error())
+	}
+	if reason != "" {
+		r.setReason(Waiting, reason)
+		return nil
 	}
 	opening, reason, err := r.prepare(step)
 	if err != nil {
@@ -55,6 +67,14 @@ func (r *run) next(ctx context.Context) error {
 		r.c.cfg.Log.Info("fresh keys for the next sum", "run", runName(r.id), "reason", why)
 	}
 	return r.open(ctx, opening, r.batch(step))
+}
+
+// again looks anew at what comes next, after the cohort was changed.
+func (r *run) again(ctx context.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	return r.next(ctx)
 }
 
 // batch returns how many sums a batch that begins with this step may have: no more than the plan says, whose bound fits
@@ -88,7 +108,7 @@ func (r *run) prepare(step schedule.Step) (o opening, reason string, err error) 
 	}
 	o.roster, o.barred = crowd.roster, crowd.cohort.Minus(crowd.able)
 	o.sum = r.plan.Plan.Sum(step, r.id, r.last+1, r.state, model)
-	if lock, ok := r.c.lock(r.place(o.sum.Kind, o.sum.Step)); ok {
+	if lock, ok := r.c.lock(r.place(o.sum.Kind, o.sum.Step, step.Number())); ok {
 		var guilty secagg.Set
 		guilty, o.proofs = r.excuses(lock.ever)
 		set := lock.survivors.Minus(guilty)
@@ -100,6 +120,10 @@ func (r *run) prepare(step schedule.Step) (o opening, reason string, err error) 
 		if missing := set.Minus(crowd.ready); missing != (secagg.Set{}) {
 			return o, fmt.Sprintf("this step may have been released and needs the same survivors again (S35): waiting for %s%s",
 				strings.Join(crowd.roster.Names(missing), ", "), r.hopeless(missing)), nil
+		}
+	} else if o.require = r.require(step); o.require != nil { // all of them are ready
+		if crowd.ready = crowd.ready.Minus(crowd.ready.Minus(*o.require)); crowd.ready != *o.require {
+			return o, crowd.waits(r), nil
 		}
 	} else if reason := r.patience(step, crowd); reason != "" {
 		return o, reason, nil
@@ -274,44 +298,6 @@ func (r *run) roundConfig(roster *federation.Roster) round.Config {
 		},
 		Grace: r.c.cfg.Grace, MaxAge: r.c.cfg.MaxBatchTicks, Patient: r.c.cfg.Patient,
 	}
-}
-
-// place names a step of this run by its kind and its number among the steps of that kind, which a run that is started
-// again shares (S33). What is on record of a step is its ordinal; the number does not count the statistics before it.
-func (r *run) place(kind uint8, ordinal uint32) [32]byte {
-	number := ordinal
-	switch schedule.Kind(kind) {
-	case schedule.Train:
-		for _, c := range r.closed {
-			if schedule.Kind(c.Kind) == schedule.Statistics {
-				number--
-			}
-		}
-	case schedule.Evaluate:
-		number = 1
-	}
-	return secagg.LockName(r.c.id, r.plan.Digest, kind, number)
-}
-
-// lock says with whom a place of a plan was, or may have been, released, in any run of it (S33, S35).
-type lock struct {
-	survivors secagg.Set // the newest ones, of whom all must be in the sum again
-	ever      secagg.Set // all who were, once: a node that missed a later release holds to the larger set
-}
-
-// setLock notes with which survivors a step of this run was, or may have been, released.
-func (r *run) setLock(kind uint8, ordinal uint32, survivors secagg.Set) {
-	name := r.place(kind, ordinal)
-	r.c.mu.Lock()
-	defer r.c.mu.Unlock()
-	r.c.locks[name] = lock{survivors: survivors, ever: r.c.locks[name].ever.Union(survivors)}
-}
-
-func (c *Coordinator) lock(name [32]byte) (lock, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l, ok := c.locks[name]
-	return l, ok
 }
 
 // prove notes evidence: its member takes no part in later rounds of the run (S72), and nodes accept that it is missing

@@ -24,6 +24,10 @@ import (
 // evaluated draws up a candidate from a complete run, stores its files, journals it, and ends the run. A restart in
 // between does the same again and finds what is there.
 func (r *run) evaluated(ctx context.Context) error {
+	if m := r.model(); m != nil && m.Forest() != nil {
+		shown := m.Forest().Disclosure() // trees 46
+		r.c.cfg.Log.Info("histograms opened", "run", runName(r.id), "trees", len(m.Forest().Trees()), "cells", shown.Cells, "cells_below_five_rows", shown.Small)
+	}
 	if r.c.cfg.Releases != "" {
 		name, err := r.draw(ctx)
 		if err != nil {

@@ -70,6 +70,14 @@ func (c *Coordinator) foldRun(rec journal.Record) error {
 		r.ended = rec.Time
 		return nil
 	}
+	if rec.Kind == kindCohort {
+		var c change
+		if err := decodeStrict(rec.Body, &c); err != nil {
+			return fmt.Errorf("record %d: %w", rec.Seq, err)
+		}
+		r.changed(c)
+		return nil
+	}
 	fact, err := round.DecodeRecord(rec.Kind, rec.Body)
 	if err != nil {
 		return fmt.Errorf("record %d: %w", rec.Seq, err)
@@ -102,7 +110,9 @@ func (r *run) fold(fact round.Record, rec journal.Record) error {
 	case round.KindClosed:
 		r.failures = 0
 		r.closed = append(r.closed, closedRound{seq: rec.Seq, time: rec.Time, number: fact.Round, Close: *fact.Close})
-		r.setLock(fact.Close.Kind, fact.Close.Step, secagg.Set(fact.Close.Survivors))
+		r.setLock(fact.Close.Kind, fact.Close.Step, fact.Close.Number, secagg.Set(fact.Close.Survivors))
+		r.follow(fact.Close.Kind, secagg.Set(fact.Close.Survivors))
+		r.mute = secagg.Set{}
 		r.view.close(fact.Round, *fact.Close, rec.Time)
 		fact.Frames = nil // made again from the rest, if the batch goes on
 		if r.pending = append(r.pending, fact); fact.Round-r.first+1 >= uint32(r.sums) {
@@ -142,8 +152,9 @@ func (r *run) noteAbort(a round.Abort) {
 		}
 	}
 	if a.Released != nil {
-		r.setLock(a.Kind, a.Step, secagg.Set(*a.Released))
+		r.setLock(a.Kind, a.Step, a.Number, secagg.Set(*a.Released))
 	}
+	r.lost(a)
 }
 
 func decodeStrict(body []byte, v any) error {

@@ -53,6 +53,15 @@ type run struct {
 	clock    phaseClock
 	stalled  []event // chunks for which the disk had no room
 
+	// Of a plan of trees.
+	ticks   uint64
+	number  uint32           // of the present step among those of its kind (S33)
+	cohort  *secagg.Set      // of the newest sum of statistics or histograms, or as changed since
+	changes []change         // of the cohort
+	parted  map[uint8]uint64 // by member: the tick at which its session ended
+	lacking map[uint8]uint64 // by member of the cohort: since which tick it is waited for
+	mute    secagg.Set       // lost in every attempt at the present step
+
 	mu     sync.Mutex
 	view   view
 	closed []closedRound
@@ -68,26 +77,6 @@ type closedRound struct {
 	hashes map[uint8][][32]byte // of the masked vectors, while they are kept
 }
 
-// event is something for the goroutine that owns the run.
-type event struct {
-	Event  any    // a round.Event for the open round, or have; nil: look again at what can start
-	number uint32 // of the round it is for; 0: whichever is open
-	k      uint32 // of a vector: the sum's place in its batch
-	tick   bool
-	stop   string // ends the run, with this reason
-	sum    *sumDone
-	reply  chan answer // buffered; nil when nobody waits
-}
-
-type answer struct {
-	complete bool
-	bitmap   []byte
-	err      error
-}
-
-// have asks which chunks of a member's vector are stored; it never reaches the machine.
-type have struct{ member uint8 }
-
 func newRun(c *Coordinator, id [16]byte, plan admin.Plan, when int64) *run {
 	return &run{
 		c: c, id: id, plan: plan, events: make(chan event, 256), done: make(chan struct{}),
@@ -101,8 +90,11 @@ const maxStatistics = 3
 // steps counts a plan's sums: statistics, the training rounds, one evaluation.
 func (r *run) steps(step schedule.Step) uint32 {
 	applied, planned := r.machine.Rounds()
-	if step.Kind == schedule.Statistics {
+	switch step.Kind {
+	case schedule.Statistics:
 		return uint32(maxStatistics + planned + 1)
+	case schedule.Evaluate: // growth of trees may end early
+		return step.Ordinal
 	}
 	return step.Ordinal - 1 + uint32(planned-applied) + 1
 }
@@ -240,8 +232,10 @@ func (r *run) apply(e event) (round.Output, error) {
 	if e.tick {
 		r.backoff = max(0, r.backoff-1)
 		r.waited++
+		r.ticks++
 		e.Event = round.Tick{}
 	}
+	r.presence(e.Event)
 	if e.stop != "" {
 		e.Event = round.Stop{Reason: e.stop}
 	}
@@ -324,6 +318,12 @@ func (r *run) append(ctx context.Context, records []round.Record) error {
 	entries := make([]journal.Entry, len(records))
 	now := r.c.cfg.Now().Unix()
 	for i, record := range records {
+		if record.Close != nil {
+			record.Close.Number = r.number
+		}
+		if record.Abort != nil {
+			record.Abort.Number = r.number
+		}
 		body, err := record.Encode()
 		if err != nil {
 			return err

@@ -150,6 +150,9 @@ func (r *run) rebuild() error {
 	}
 	r.state = secagg.InitialState(r.plan.Digest, model)
 	for _, c := range r.closed {
+		if err := r.replayChanges(machine, c.Step); err != nil {
+			return err
+		}
 		sum, err := spool.ReadSum(r.c.cfg.Spool, r.id, c.number)
 		if err != nil {
 			return fmt.Errorf("round %d: %w", c.number, err)
@@ -169,6 +172,14 @@ func (r *run) rebuild() error {
 		if round.Digest(model) != r.closed[n-1].Model {
 			return fmt.Errorf("round %d: the model recomputed from the stored sums is not the journalled one", r.closed[n-1].number)
 		}
+	}
+	if step, more := machine.Next(); more {
+		if err := r.replayChanges(machine, step.Ordinal); err != nil {
+			return err
+		}
+	}
+	if step, more := machine.Next(); more { // perhaps another one than before the changes
+		r.number = step.Number()
 	}
 	r.machine = machine
 	return nil
@@ -253,7 +264,9 @@ func (r *run) closedNow(record round.Record, written journal.Record) {
 	r.view.measured(record.Round, r.clock)
 	r.mu.Unlock()
 	r.failures = 0
-	r.setLock(record.Close.Kind, record.Close.Step, secagg.Set(record.Close.Survivors))
+	r.setLock(record.Close.Kind, record.Close.Step, record.Close.Number, secagg.Set(record.Close.Survivors))
+	r.follow(record.Close.Kind, secagg.Set(record.Close.Survivors))
+	r.mute = secagg.Set{}
 	kind := schedule.Kind(record.Close.Kind).String()
 	r.c.metrics.rounds.Inc(kind, "closed")
 	r.clock.observe(r.c.metrics)

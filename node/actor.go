@@ -31,6 +31,7 @@ type actor struct {
 	done    chan struct{} // closed when the loop ends
 	workers sync.WaitGroup
 	member  *train.Member // made when first needed
+	cut     *secagg.Set   // cohort of the trees that were ended before the next sum (trees 38)
 
 	// training is held by the worker that reads the machine and by the loop when it changes it.
 	training sync.Mutex
@@ -256,6 +257,9 @@ func (a *actor) store(f secagg.Fact) error {
 		}
 		return err
 	case secagg.FactLock:
+		if err := a.release(now, f.Survivors); err != nil {
+			return err
+		}
 		err := a.n.cfg.Ledger.Lock(now, budget.Lock{
 			Name: f.Lock, Survivors: chain.Digest(f.Survivors), Excused: chain.Digest(f.Excused), H3: f.H3, Run: run, Round: f.Round,
 		})

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -18,8 +19,32 @@ import (
 type tables struct {
 	open func(*feature.Schema) (*feature.Table, error)
 
+	// digest names what is read, for instance by the content of its file; nil: always the same.
+	digest func() ([32]byte, error)
+
 	mu   sync.Mutex
 	kept map[[32]byte]*feature.Table
+	name map[[32]byte][32]byte // of the data of each kept table
+}
+
+// errChanged means that the national table was written to while it was read.
+var errChanged = errors.New("changed while it was read; write a new file and move it into place")
+
+// snapshot names the rows of a table that get has read (trees 37).
+func (t *tables) snapshot(s *feature.Schema) ([32]byte, error) {
+	if _, err := t.get(s); err != nil {
+		return [32]byte{}, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.name[s.Digest()], nil
+}
+
+func (t *tables) named() ([32]byte, error) {
+	if t.digest == nil {
+		return [32]byte{}, nil
+	}
+	return t.digest()
 }
 
 func (t *tables) get(s *feature.Schema) (*feature.Table, error) {
@@ -29,11 +54,23 @@ func (t *tables) get(s *feature.Schema) (*feature.Table, error) {
 	if table := t.kept[digest]; table != nil {
 		return table, nil
 	}
+	before, err := t.named()
+	if err != nil {
+		return nil, fmt.Errorf("national table: %w", err)
+	}
 	table, err := t.open(s)
 	if err != nil {
 		return nil, fmt.Errorf("national table: %w", err)
 	}
+	after, err := t.named()
+	if err == nil && before != after {
+		err = errChanged
+	}
+	if err != nil {
+		return nil, fmt.Errorf("national table: %w", err)
+	}
 	put(&t.kept, digest, table)
+	put(&t.name, digest, after)
 	return table, nil
 }
 
@@ -61,7 +98,11 @@ func (a *actor) ready() (*train.Member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", secagg.ErrNoData, err)
 	}
+	if err := a.sameRows(); err != nil {
+		return nil, err
+	}
 	member := train.NewMember(table)
+	member.SetRunKey(a.run.Key)
 	if a.run.Control != nil {
 		if err := member.SetControl(a.run.Control); err != nil {
 			return nil, err
@@ -78,7 +119,7 @@ func (a *actor) rows(step schedule.Step) (uint32, error) {
 		return 0, err
 	}
 	if step.Kind != schedule.Evaluate {
-		return uint32(member.Rows()), nil
+		return uint32(member.Rows()), a.checkRows(member.Rows())
 	}
 	table, err := a.n.data.get(a.plan.Schema)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
+	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/deploy/service"
 	"github.com/koinon-eu/koinon/models/schedule"
 )
@@ -187,6 +188,9 @@ type storedRun struct {
 	Step        uint32            `json:"step"`
 	State       federation.Digest `json:"state"`
 	Machine     federation.Digest `json:"machine"`
+	Cohort      federation.Digest `json:"cohort,omitzero"`
+	Data        federation.Digest `json:"data,omitzero"`
+	Key         federation.Digest `json:"key,omitzero"` // a secret of this node
 	Follow      bool              `json:"follow,omitempty"`
 	Stopped     string            `json:"stopped,omitempty"`
 	StoppedAt   time.Time         `json:"stopped_at,omitzero"`
@@ -199,7 +203,7 @@ type storedRun struct {
 
 func (s storedRun) run(id RunID) Run {
 	return Run{
-		ID: id, Plan: s.Plan, Closed: s.Closed, Step: s.Step, State: s.State, Follow: s.Follow,
+		ID: id, Plan: s.Plan, Closed: s.Closed, Step: s.Step, State: s.State, Cohort: secagg.Set(s.Cohort), Data: s.Data, Key: s.Key, Follow: s.Follow,
 		Stopped: s.Stopped, StoppedAt: s.StoppedAt, Evidence: s.Evidence, Control: s.Control, Pending: s.Pending, PendingStep: s.PendingStep, Done: s.Done,
 	}
 }
@@ -240,7 +244,8 @@ func (d Dir) SaveRun(r Run, m *schedule.Machine) error {
 	}
 	s := storedRun{
 		Run: hex.EncodeToString(r.ID[:]), Plan: r.Plan, Closed: r.Closed, Step: r.Step,
-		State: r.State, Machine: old.Machine, Follow: r.Follow, Stopped: r.Stopped, StoppedAt: r.StoppedAt, Evidence: r.Evidence, Control: r.Control, Pending: r.Pending, PendingStep: r.PendingStep, Done: r.Done,
+		State: r.State, Machine: old.Machine, Cohort: federation.Digest(r.Cohort), Data: r.Data, Key: r.Key, Follow: r.Follow,
+		Stopped: r.Stopped, StoppedAt: r.StoppedAt, Evidence: r.Evidence, Control: r.Control, Pending: r.Pending, PendingStep: r.PendingStep, Done: r.Done,
 	}
 	if m != nil {
 		b, err := m.MarshalBinary()

@@ -58,7 +58,11 @@ func (a *actor) begin(id RunID, digest federation.Digest) error {
 	if err != nil {
 		return err
 	}
-	a.run = Run{ID: id, Plan: digest, State: secagg.InitialState(digest, model)}
+	key, err := runKey(a.plan)
+	if err != nil {
+		return err
+	}
+	a.run = Run{ID: id, Plan: digest, State: secagg.InitialState(digest, model), Key: key}
 	return a.n.cfg.Store.SaveRun(a.run, a.machine)
 }
 
@@ -139,7 +143,7 @@ func (a *actor) config(d Decision) (participant.Config, error) {
 		Self: self.Index, Roster: roster, Plan: a.plan, Approved: d.Approve, Today: a.n.cfg.Today(),
 		Policy: a.n.cfg.Policy, Run: a.run.ID, LastRound: a.n.cfg.Ledger.LastRound(budget.Run(a.run.ID)),
 		Expect: a.plan.Sum(step, a.run.ID, 0, a.run.State, model), Number: step.Number(), Rows: rows, Drawn: a.n.cfg.Ledger.Draws(chain.Digest(a.digest)), Follow: a.run.Follow,
-		Lock: a.locked, Sign: a.n.cfg.Sign, Seal: hpkeseal.Seal,
+		Lock: a.locked, Require: a.ofTree, Allow: a.allows, Sign: a.n.cfg.Sign, Seal: hpkeseal.Seal,
 	}
 	if d.Made() && !d.Approve {
 		return cfg, fmt.Errorf("%w: the operator rejected it", secagg.ErrPlan)

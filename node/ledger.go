@@ -18,6 +18,7 @@ type MemoryLedger struct {
 	locks     map[chain.Digest]budget.Lock
 	draws     map[chain.Digest]int
 	evaluated map[chain.Digest]map[chain.Digest]bool // by plan: different σ
+	cohorts   budget.Cohorts
 }
 
 type memoryRound struct {
@@ -97,4 +98,36 @@ func (l *MemoryLedger) Draws(plan chain.Digest) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.draws[plan]
+}
+
+// CheckCohort implements Ledger.
+func (l *MemoryLedger) CheckCohort(c budget.Cohort) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cohorts.Check(c)
+}
+
+// Cohort implements Ledger.
+func (l *MemoryLedger) Cohort(_ int64, c budget.Cohort) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cohorts.Has(c) {
+		return nil
+	}
+	if err := l.cohorts.Check(c); err != nil {
+		return err
+	}
+	l.cohorts = append(l.cohorts, c)
+	return nil
+}
+
+// Saw implements Ledger.
+func (l *MemoryLedger) Saw(_ int64, c budget.Cohort) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.cohorts.Has(c) {
+		c.Seen = true
+		l.cohorts = append(l.cohorts, c)
+	}
+	return nil
 }

@@ -30,6 +30,9 @@ type Ledger interface {
 	Locked(name chain.Digest) (budget.Lock, bool)
 	Draw(now int64, plan chain.Digest, run budget.Run, round uint32) error
 	Draws(plan chain.Digest) int
+	CheckCohort(c budget.Cohort) error
+	Cohort(now int64, c budget.Cohort) error
+	Saw(now int64, c budget.Cohort) error
 }
 
 // Config makes a Node. Fields without a default are required.
@@ -48,6 +51,7 @@ type Config struct {
 	Random     func(RunID, uint32, Use) io.Reader            // seeded, for a step of a run: benchmarks only; default is S13
 	Table      *feature.Table                                // the national table, if it is in memory
 	Open       func(*feature.Schema) (*feature.Table, error) // else how to read it, read-only
+	Snapshot   func() ([32]byte, error)                      // names the content of the national table; nil: it never changes
 	Record     func(link.Message) error                      // egress record: sees every message before it leaves
 	Received   func(link.Message)                            // sees every message that arrives
 	Tick       time.Duration                                 // of deadlines (S67), default 1 s; negative for none
@@ -131,7 +135,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{cfg: cfg, poke: make(chan struct{}, 1), actors: map[RunID]*actor{}}
-	n.data = tables{open: cfg.Open}
+	n.data = tables{open: cfg.Open, digest: cfg.Snapshot}
 	if cfg.Table != nil {
 		n.data.open = func(s *feature.Schema) (*feature.Table, error) { return fitting(cfg.Table, s) }
 	}

@@ -15,6 +15,15 @@ func (n *Node) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, n.String()
 // LogValue implements slog.LogValuer.
 func (n *Node) LogValue() slog.Value { return slog.StringValue(n.String()) }
 
+// String names the run; its key stays hidden.
+func (r Run) String() string { return fmt.Sprintf("node.Run(%x, step %d)", r.ID, r.Step) }
+
+// Format keeps every verb of fmt from reaching the key.
+func (r Run) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
+
+// LogValue implements slog.LogValuer.
+func (r Run) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
 // String names the member; keys and table stay hidden.
 func (c Config) String() string { return fmt.Sprintf("node.Config(%s)", c.Member) }
 

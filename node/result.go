@@ -90,8 +90,7 @@ func (a *actor) checked(ctx context.Context, c secagg.Closed, sum []uint64) (boo
 // are there: whoever refuses them sees which chunk was asked for, and would refuse the false one. That they have is
 // proven by the round after it, which t members signed. After a plan's last sum there is none.
 func (a *actor) followed(ctx context.Context, run Run) error {
-	step, more := a.machine.Next()
-	if !more {
+	if _, more := a.machine.Next(); !more {
 		return nil
 	}
 	rounds, err := a.n.link.Rounds(ctx, run.ID, run.Closed)
@@ -102,12 +101,46 @@ func (a *actor) followed(ctx context.Context, run Run) error {
 		a.unproven = true
 		return fmt.Errorf("%w, although no round has closed since", errNotServed)
 	}
+	first := a.followedBy(ctx, run, rounds[0])
+	if !a.otherStep(first) {
+		return first
+	}
+	before := a.machine // apply holds the lock
+	defer func() { a.machine = before }()
+	for _, e := range endings {
+		a.machine = before
+		machine, err := a.after(e)
+		if err != nil {
+			return err
+		}
+		if machine == nil {
+			continue
+		}
+		if a.machine = machine; a.followedBy(ctx, run, rounds[0]) == nil {
+			return nil
+		}
+	}
+	return first
+}
+
+// followedBy verifies the round after a sum that this node could not check, without taking it over.
+func (a *actor) followedBy(ctx context.Context, run Run, round uint32) error {
+	step, more := a.machine.Next()
+	if !more {
+		return fmt.Errorf("%w: the plan is complete", secagg.ErrPolicy)
+	}
 	verify, err := a.verifyConfig(step, run.State)
 	if err != nil {
 		return err
 	}
-	_, err = a.verified(ctx, rounds[0], step, verify)
+	_, err = a.verified(ctx, round, step, verify)
 	return err
+}
+
+// otherStep reports whether a closed round is refused because it is of another step, as one is before which the
+// coordinator ended trees or growth.
+func (a *actor) otherStep(err error) bool {
+	return a.plan.Grows() && (errors.Is(err, secagg.ErrModel) || errors.Is(err, link.ErrSize))
 }
 
 // verified fetches a closed round and verifies it as it was published.
@@ -133,7 +166,7 @@ type verified struct {
 func (a *actor) fetch(ctx context.Context, round uint32, words int, transcript bool) (link.Closed, error) {
 	for try := 1; ; try++ {
 		closed, err := a.n.link.Sum(ctx, a.run.ID, round, words, transcript)
-		if err == nil || try == fetchTries || !pause(ctx, try) {
+		if err == nil || errors.Is(err, link.ErrSize) || try == fetchTries || !pause(ctx, try) {
 			return closed, err
 		}
 	}
@@ -175,7 +208,13 @@ func (a *actor) apply(ctx context.Context, c secagg.Closed, sum []uint64, checke
 		err = &modelFault{model: model, err: fmt.Errorf("%w: recomputed another state than was announced", secagg.ErrModel)}
 	}
 	if err == nil {
+		err = a.saw(c)
+	}
+	if err == nil {
 		next.Closed, next.Step = c.Round, step.Ordinal
+		if step.Kind == schedule.Statistics || step.Kind == schedule.Grow {
+			next.Cohort = c.Survivors
+		}
 		_, more = a.machine.Next()
 		next.Done = !more
 		next.Follow = a.run.Follow || !checked
@@ -195,7 +234,7 @@ func (a *actor) apply(ctx context.Context, c secagg.Closed, sum []uint64, checke
 	}
 	a.cached.wipe()
 	a.drawn, a.unproven = nil, false
-	a.run = next
+	a.run, a.cut = next, nil
 	a.n.meters.step.Set(float64(next.Step), a.plan.Name)
 	return nil
 }
@@ -232,7 +271,7 @@ func (a *actor) keepPending() error {
 func (a *actor) restore() error {
 	_, machine, err := a.n.cfg.Store.Run(a.run.ID, a.plan.Learning())
 	if err == nil {
-		a.machine = machine
+		a.machine, a.cut = machine, nil
 	}
 	if a.member != nil && a.member.Control() != nil {
 		a.cached.wipe() // it goes with a variate that is not settled
@@ -274,17 +313,16 @@ func (a *actor) behind(ctx context.Context, p link.Packet) error {
 	if err != nil {
 		return err
 	}
-	if sum.State == a.run.State {
-		return nil
-	}
-	a.unproven = false // a round opens: a reason to try again
-	if err := a.catchUp(ctx); err != nil {
-		return err
+	if sum.State != a.run.State {
+		a.unproven = false // a round opens: a reason to try again
+		if err := a.catchUp(ctx); err != nil {
+			return err
+		}
 	}
 	if sum.State != a.run.State { // the participant of a follower would not compare
 		return fmt.Errorf("%w: after round %d", secagg.ErrModel, a.run.Closed)
 	}
-	return nil
+	return a.align(sum.Model)
 }
 
 // catchUp fetches, verifies and applies every closed round that this node missed.
@@ -310,8 +348,32 @@ func (a *actor) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// replay verifies one missed round as it was published and applies its sum.
+// replay verifies one missed round as it was published and applies its sum. If it is none that follows on this node's
+// machine, the coordinator may have ended trees or growth before it.
 func (a *actor) replay(ctx context.Context, round uint32) error {
+	first := a.replayOn(ctx, round)
+	if !a.otherStep(first) {
+		return first
+	}
+	before := a.machine
+	for _, e := range endings {
+		machine, err := a.after(e)
+		if err != nil {
+			return err
+		}
+		if machine == nil {
+			continue
+		}
+		a.adopt(e, machine)
+		if a.replayOn(ctx, round) == nil {
+			return nil
+		}
+		a.machine, a.cut = before, nil
+	}
+	return first
+}
+
+func (a *actor) replayOn(ctx context.Context, round uint32) error {
 	step, more := a.machine.Next()
 	if !more {
 		return fmt.Errorf("%w: the plan is complete", secagg.ErrPolicy)
@@ -325,6 +387,9 @@ func (a *actor) replay(ctx context.Context, round uint32) error {
 		return err
 	}
 	a.step = step
+	if err := a.checkTree(v.Survivors); err != nil {
+		return err
+	}
 	checked, err := a.checked(ctx, v.Closed, v.sum)
 	if err == nil {
 		err = a.apply(ctx, v.Closed, v.sum, checked)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
+	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/deploy/service"
 	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/node"
@@ -198,6 +199,20 @@ func TestRenew(t *testing.T) {
 }
 
 // TestTamperedDirectory: files that were changed by hand are refused with a word about which.
+// TestRunOfTreesIsKept: cohort, data and key of a run are in its file again (S74, S75, S79).
+func TestRunOfTreesIsKept(t *testing.T) {
+	f, d := onDisk(t)
+	machine, err := schedule.New(f.plan.Learning())
+	require.NoError(t, err)
+	run := node.Run{
+		ID: node.RunID{9}, Plan: f.plan.Digest(), Closed: 3, Step: 3, State: [32]byte{1}, Cohort: secagg.SetOf(1, 2, 5), Data: [32]byte{2}, Key: [32]byte{3},
+	}
+	require.NoError(t, d.SaveRun(run, machine))
+	kept, _, err := d.Run(run.ID, f.plan.Learning())
+	require.NoError(t, err)
+	require.Equal(t, run, kept)
+}
+
 func TestTamperedDirectory(t *testing.T) {
 	for name, c := range map[string]struct{ file, old, new, want string }{
 		"roster":         {"roster.json", `"version":`, `"version":1`, "roster"},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
+	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/models/schedule"
 )
 
@@ -33,11 +34,14 @@ type RunID [16]byte
 type Run struct {
 	ID          RunID
 	Plan        federation.Digest
-	Closed      uint32   // last closed round applied
-	Step        uint32   // steps applied
-	State       [32]byte // S58
-	Follow      bool     // S62: a sum was taken over that this node could not spot-check
-	Stopped     string   // why this node takes no part until its operator approves the plan again
+	Closed      uint32     // last closed round applied
+	Step        uint32     // steps applied
+	State       [32]byte   // S58
+	Cohort      secagg.Set // of the newest sum of statistics or histograms (trees 34)
+	Data        [32]byte   // of a plan of trees: names the rows with which this node is in it
+	Key         [32]byte   // of a plan of trees: draws rows and rounding; a secret of this node (trees 8)
+	Follow      bool       // S62: a sum was taken over that this node could not spot-check
+	Stopped     string     // why this node takes no part until its operator approves the plan again
 	StoppedAt   time.Time
 	Evidence    string // the file that shows why, in the evidence folder
 	Control     []byte // SCAFFOLD: this member's control variate after Step. It never leaves the node

@@ -15,11 +15,15 @@ import (
 // dieOn makes the node vanish, as a process that is killed, the moment a packet of this type of this round reaches it
 // and before it can answer. What was stored stays.
 func (a *actor) dieOn(kind string, round uint32) (dead <-chan struct{}) {
+	return a.dieWhen(func(m link.Message) bool { return m.Type == kind && m.Round == round })
+}
+
+func (a *actor) dieWhen(is func(link.Message) bool) (dead <-chan struct{}) {
 	gone, once := make(chan struct{}), sync.Once{}
 	received := a.config.Received
 	a.config.Received = func(m link.Message) {
 		received(m)
-		if m.Type == kind && m.Round == round {
+		if is(m) {
 			once.Do(func() {
 				a.die()
 				close(gone)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -145,6 +146,8 @@ type stage struct {
 	source  *identity.Source // the coordinator's certificate
 	journal journal.Journal
 	actors  map[string]*actor
+	tuned   coordinator.Config
+	halt    func() // ends the coordinator and waits for it
 }
 
 // actor is one member's real node with what it keeps over a restart, and with what a test looks at.
@@ -174,17 +177,13 @@ func setStage(t testing.TB, plan *federation.Plan, members []Member, tune func(*
 		if tune != nil {
 			tune(c)
 		}
+		s.tuned = *c
 	}}
 	var err error
 	s.simulation, err = open(t.Context(), cfg)
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.simulation.coordinator.Serve(ctx, s.listeners) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-done)
-	})
+	s.serve()
+	t.Cleanup(func() { s.halt() })
 	for _, m := range members {
 		s.join(m)
 	}
@@ -193,6 +192,33 @@ func setStage(t testing.TB, plan *federation.Plan, members []Member, tune func(*
 		require.NoError(t, a.store.AcceptRoster(newest))
 	}
 	return s
+}
+
+// serve runs the coordinator until halt.
+func (s *stage) serve() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	c, l := s.simulation.coordinator, s.listeners
+	go func() { done <- c.Serve(ctx, l) }()
+	s.halt = sync.OnceFunc(func() {
+		cancel()
+		require.NoError(s.t, <-done)
+	})
+}
+
+// reboot ends the coordinator in the middle of whatever it does, and starts it again from its journal and its spool.
+func (s *stage) reboot() {
+	s.t.Helper()
+	s.halt()
+	for _, l := range []*net.Listener{&s.listeners.Federation, &s.listeners.Enrolment} {
+		again, err := net.Listen("tcp", (*l).Addr().String())
+		require.NoError(s.t, err)
+		*l = again
+	}
+	var err error
+	s.simulation.coordinator, err = coordinator.New(s.t.Context(), s.tuned)
+	require.NoError(s.t, err)
+	s.serve()
 }
 
 // join enrols a member and prepares its node.

@@ -34,6 +34,8 @@ type Plan struct {
 	Batch        int                 `json:"batch"` // most sums for which keys are agreed on at once (S9); 1: each sum has its own
 	Evaluations  int                 `json:"evaluations"`
 	MinRows      uint32              `json:"min_rows"`
+	RowsMax      uint32              `json:"rows_max,omitempty"` // the most training rows of a member in a plan of trees; 0 sets none
+	Shed         int                 `json:"shed,omitempty"`     // plans of trees: fewest members by which two cohorts may differ
 }
 
 // Cohort names the members that a plan invites. N, and with it the threshold, counts these names and never those
@@ -95,6 +97,9 @@ func (p *Plan) WithDefaults() {
 	setDefault(&p.Batch, min(defaultBatch, MaxBatch(len(p.Cohort.Members))))
 	setDefault(&p.Evaluations, 1)
 	setDefault(&p.MinRows, 1)
+	if p.Architecture.Kind == arch.Trees {
+		setDefault(&p.Shed, DefaultShed)
+	}
 }
 
 func setDefault[T comparable](v *T, def T) {
@@ -132,6 +137,9 @@ func (p *Plan) Validate() error {
 	}
 	if p.Privacy.SecureAggregation != "required" {
 		return errors.New("plan: privacy.secure_aggregation must be required: there is no other way to send an update")
+	}
+	if err := p.checkTrees(); err != nil {
+		return err
 	}
 	if p.Privacy.DP != "none" {
 		return fmt.Errorf("plan: privacy.dp %.40q: record-level noise is not offered by this version, only none", p.Privacy.DP)
@@ -293,6 +301,7 @@ func (p *Plan) Learning() schedule.Config {
 		Seed:         p.Seed,
 		Members:      len(p.Cohort.Members),
 		MinRows:      p.MinRows,
+		RowsMax:      p.RowsMax,
 	}
 }
 

@@ -30,6 +30,8 @@ type planFile struct {
 	Batch        int                 `yaml:"batch"`
 	Evaluations  int                 `yaml:"evaluations"`
 	MinRows      uint32              `yaml:"min_rows"`
+	RowsMax      uint32              `yaml:"rows_max"`
+	Shed         int                 `yaml:"shed"`
 }
 
 // ParsePlan reads plan.yaml strictly, fills in defaults and validates. file returns the bytes of a file that the
@@ -46,6 +48,7 @@ func ParsePlan(text []byte, file func(name string) ([]byte, error)) (*Plan, erro
 		Name: f.Name, Architecture: f.Architecture, Algorithm: f.Algorithm, Seed: f.Seed, Cohort: f.Cohort,
 		Privacy: f.Privacy, Operating: f.Operating, Gates: f.Gates, Withheld: f.Withheld, Deadlines: f.Deadlines,
 		Batch: f.Batch, Evaluations: f.Evaluations, MinRows: f.MinRows,
+		RowsMax: f.RowsMax, Shed: f.Shed,
 	}
 	declaration, err := part("declaration", f.Declaration, file)
 	if err != nil {

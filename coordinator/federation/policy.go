@@ -20,6 +20,7 @@ type Policy struct {
 	MaxWords         int    `yaml:"max_words" json:"max_words"`                   // S9: words of one vector, default 2^24
 	PhaseTicks       uint32 `yaml:"phase_ticks" json:"phase_ticks"`               // S67: own maximum for each phase, default 600
 	MaxBatchTicks    uint32 `yaml:"max_batch_ticks" json:"max_batch_ticks"`       // S40: own maximum for a batch of sums, default 7,200
+	MinShed          int    `yaml:"min_shed" json:"min_shed"`                     // fewest members by which cohorts of trees may differ, default 3, never below 2
 	AcceptPairCounts bool   `yaml:"accept_pair_counts" json:"accept_pair_counts"` // Newton sums pairs of categories
 	Unattended       []Rule `yaml:"unattended" json:"unattended,omitempty"`       // plans that need no operator
 }
@@ -39,7 +40,7 @@ const MaxPolicyBytes = 1 << 18
 func DefaultPolicy() Policy {
 	return Policy{
 		MinCohort: 5, MinSurvivors: 3, Evaluations: 3,
-		MaxRounds: 1000, MaxWords: 1 << 24, PhaseTicks: 600, MaxBatchTicks: 7200,
+		MaxRounds: 1000, MaxWords: 1 << 24, PhaseTicks: 600, MaxBatchTicks: 7200, MinShed: DefaultShed,
 	}
 }
 
@@ -65,6 +66,9 @@ func (p Policy) Validate() error {
 	case p.Evaluations < 1 || p.MaxRounds < 1 || p.MaxWords < 1 || p.PhaseTicks < 1 || p.MaxBatchTicks < 1:
 		return errors.New("policy: evaluations, max_rounds, max_words, phase_ticks and max_batch_ticks must be at least 1")
 	}
+	if p.MinShed < minShed {
+		return fmt.Errorf("policy: min_shed %d, never below %d: cohorts that differ by one member show its histograms", p.MinShed, minShed)
+	}
 	for i, r := range p.Unattended {
 		if r.Plan == (Digest{}) && len(r.Purposes) == 0 {
 			return fmt.Errorf("policy: unattended rule %d names neither a plan nor purposes, so it would let everything run", i+1)
@@ -82,6 +86,8 @@ func (p Policy) Allows(plan *Plan) error {
 		return fmt.Errorf("policy: %d training rounds, this node allows %d", plan.Algorithm.Rounds, p.MaxRounds)
 	case plan.Evaluations > p.Evaluations:
 		return fmt.Errorf("policy: %d evaluations, this node allows %d", plan.Evaluations, p.Evaluations)
+	case plan.Grows() && plan.Shed < p.MinShed:
+		return fmt.Errorf("policy: cohorts of trees may differ by %d members, this node wants at least %d (min_shed)", plan.Shed, p.MinShed)
 	case plan.Algorithm.Name == aggregate.Newton && !p.AcceptPairCounts:
 		return fmt.Errorf("policy: algorithm %s sums counts of pairs of categories, which this node has not accepted (accept_pair_counts)", plan.Algorithm.Name)
 	}

@@ -66,6 +66,7 @@ type Close struct {
 	Kind      uint8  `json:"kind"`
 	Sigma     Digest `json:"sigma"`
 	Lost      []Loss `json:"lost,omitempty"`
+	Number    uint32 `json:"number,omitempty"` // of the step among those of its kind (S33), as the driver knows it
 }
 
 // Abort is how a round ended without a sum.
@@ -80,6 +81,7 @@ type Abort struct {
 	Blamed   Set    `json:"blamed"`             // proven guilty (S72)
 	GoesOn   bool   `json:"goes_on,omitempty"`  // only this sum ended, the batch may have a further one (S38)
 	Lost     []Loss `json:"lost,omitempty"`
+	Number   uint32 `json:"number,omitempty"` // as in Close
 }
 
 // Loss says in which phase a member dropped out.

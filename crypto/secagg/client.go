@@ -60,9 +60,13 @@ type ClientConfig struct {
 	// such as the cohort of a tree; false means any that S7 allows. Nil means
 	// false for every sum. Others are ErrSurvivors.
 	Require func(sum Sum) (Set, bool)
-	Sign    Signer
-	Seal    Seal
-	Rho     [32]byte // fresh from the operating system for every batch (S13)
+	// Allow says why this member does not release a sum with these survivors, for
+	// instance because of what it released before: ErrSurvivors. It is asked
+	// before `agree`. Nil allows all.
+	Allow func(sum Sum, survivors Set) error
+	Sign  Signer
+	Seal  Seal
+	Rho   [32]byte // fresh from the operating system for every batch (S13)
 }
 
 // String hides Rho.

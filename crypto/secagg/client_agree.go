@@ -112,13 +112,17 @@ func (c *Client) checkEvidence(m survivors, proofs []Frame) error {
 }
 
 // checkRequired holds a sum to the survivors this member wants for it, if it
-// wants any in particular (S38).
+// wants any in particular (S38), and to those it allows.
 func (c *Client) checkRequired() error {
-	if c.cfg.Require == nil {
-		return nil
+	if c.cfg.Require != nil {
+		if set, ok := c.cfg.Require(c.sum); ok && set != c.u3 {
+			return fmt.Errorf("%w: %v, this member releases the sum for %v alone", ErrSurvivors, c.u3, set)
+		}
 	}
-	if set, ok := c.cfg.Require(c.sum); ok && set != c.u3 {
-		return fmt.Errorf("%w: %v, this member releases the sum for %v alone", ErrSurvivors, c.u3, set)
+	if c.cfg.Allow != nil {
+		if err := c.cfg.Allow(c.sum, c.u3); err != nil {
+			return fmt.Errorf("%w: %w", ErrSurvivors, err)
+		}
 	}
 	return nil
 }

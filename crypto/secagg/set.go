@@ -103,3 +103,29 @@ func (s Set) ints() (v []int) {
 }
 
 func (s Set) valid() bool { return s[0]&1 == 0 }
+
+// Finest returns the size of the smallest group of members whom the sets tell
+// apart from all others: who are in the same of them, and in at least one. No
+// linear combination of sums over the sets shows less than such a group. Without
+// a member it is 0.
+func Finest(sets ...Set) int {
+	groups := map[string]int{}
+	for m := range 256 {
+		pattern, in := make([]byte, len(sets)), false
+		for i, s := range sets {
+			if s.Has(uint8(m)) {
+				pattern[i], in = 1, true
+			}
+		}
+		if in {
+			groups[string(pattern)]++
+		}
+	}
+	least := 0
+	for _, n := range groups {
+		if least == 0 || n < least {
+			least = n
+		}
+	}
+	return least
+}

@@ -99,6 +99,9 @@ type Spec struct {
 
 // WithDefaults returns the specification with every zero field filled in.
 func (s Spec) WithDefaults(a arch.Spec) Spec {
+	if a.Kind == arch.Trees {
+		return s.growing(a)
+	}
 	if s.Name == "" {
 		s.Name = FedAdam
 		if a.Kind == arch.MLP {
@@ -166,6 +169,9 @@ func setInt(v *int, def int) {
 // or after defaults.
 func (s Spec) Validate(a arch.Spec) error {
 	s = s.WithDefaults(a)
+	if a.Kind == arch.Trees {
+		return s.validateGrowing(a)
+	}
 	if !slices.Contains(Names, s.Name) {
 		return fmt.Errorf("algorithm: name %q is not known: want one of %s", s.Name, strings.Join(Names, ", "))
 	}

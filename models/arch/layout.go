@@ -55,6 +55,7 @@ func (b Block) Bias() bool { return b.Fan == 0 && !b.Embedding }
 // Blocks lists the parameters in their order.
 //
 //	logistic: number weights, one weight per category slot, bias
+//	trees:    none
 //	mlp:      per category its vectors (slots × length), then per layer a
 //	          weight matrix (inputs × units) and a bias; the first layer's
 //	          inputs are the numbers, then the categories' vectors in order
@@ -65,6 +66,9 @@ func (s Spec) Blocks(shape Shape) []Block {
 		b.Offset = next
 		next += b.Len()
 		blocks = append(blocks, b)
+	}
+	if s.Kind == Trees {
+		return nil
 	}
 	if s.Kind == Logistic {
 		fan := shape.Numbers + len(shape.Cards)

@@ -62,6 +62,9 @@ func NewModel(spec Spec, shape Shape, params []float32) (*Model, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
+	if spec.Kind == Trees {
+		return nil, fmt.Errorf("model: %s are scored by their ensemble", Trees)
+	}
 	n, err := spec.Params(shape)
 	if err != nil {
 		return nil, err

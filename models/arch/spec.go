@@ -5,12 +5,15 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/koinon-eu/koinon/models/trees"
 )
 
 // Kinds of architecture.
 const (
 	Logistic = "logistic"
 	MLP      = "mlp"
+	Trees    = "trees" // boosted trees: no parameters, an ensemble (models/trees)
 )
 
 // Limits of an architecture, compiled in: what a plan may ask of a node.
@@ -28,7 +31,7 @@ const Auto = "auto"
 // Spec is the plan's `architecture` block. A zero field means the documented
 // default, which WithDefaults fills in; digests are taken after that.
 type Spec struct {
-	// Kind is logistic or mlp.
+	// Kind is logistic, mlp or trees.
 	Kind string `yaml:"kind" json:"kind"`
 	// L2 is the coefficient of ½·l2·‖w‖² beside the *sum* of the rows' losses
 	// (scikit-learn's 1/C). Biases are left alone. 0 means 1.
@@ -38,11 +41,16 @@ type Spec struct {
 	// Embedding is the length of a category's vector in an MLP: a number, or
 	// `auto`: min(16, ⌈√cardinality⌉). Empty means auto.
 	Embedding string `yaml:"embedding,omitempty" json:"embedding,omitempty"`
+	// Trees says how trees grow. The penalties of trees are in it, not in L2.
+	Trees *trees.Params `yaml:"trees,omitempty" json:"trees,omitempty"`
 }
 
 // WithDefaults returns the specification with every zero field filled in.
 func (s Spec) WithDefaults() Spec {
 	s.Hidden = slices.Clone(s.Hidden)
+	if s.Kind == Trees {
+		return s.withTrees()
+	}
 	if s.L2 == 0 {
 		s.L2 = 1
 	}
@@ -58,8 +66,14 @@ func (s Spec) WithDefaults() Spec {
 // Validate says what is wrong with a specification, before or after defaults.
 func (s Spec) Validate() error {
 	s = s.WithDefaults()
+	if s.Kind == Trees {
+		return s.validateTrees()
+	}
 	if s.Kind != Logistic && s.Kind != MLP {
-		return fmt.Errorf("architecture: kind %q is not known: want %s or %s", s.Kind, Logistic, MLP)
+		return fmt.Errorf("architecture: kind %q is not known: want %s, %s or %s", s.Kind, Logistic, MLP, Trees)
+	}
+	if s.Trees != nil {
+		return fmt.Errorf("architecture: %s has no trees", s.Kind)
 	}
 	if math.IsNaN(s.L2) || s.L2 < 0 || s.L2 > 1e9 {
 		return fmt.Errorf("architecture: l2 %v is not between 0 and 1e9", s.L2)

@@ -221,6 +221,9 @@ func FuzzParse(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(b)
 	}
+	b, err := forest(f).Marshal()
+	require.NoError(f, err)
+	f.Add(b)
 	f.Add([]byte(magic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Parse(b)
@@ -232,6 +235,8 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, b, again)
 		s, err := m.NewScorer()
 		require.NoError(t, err)
-		require.NoError(t, s.Logits(m.Encoder.ReferenceRow(), make([]float64, 1)))
+		if m.Ensemble == nil {
+			require.NoError(t, s.Logits(m.Encoder.ReferenceRow(), make([]float64, 1)))
+		}
 	})
 }

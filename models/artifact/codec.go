@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/release/canonical"
+	"github.com/koinon-eu/koinon/models/trees"
 )
 
 // magic begins every artifact; the last byte is the version.
@@ -23,7 +25,8 @@ var ErrForm = errors.New("malformed artifact")
 //	magic and version, 8 bytes
 //	u32 length, header: canonical JSON
 //	u32 length, encoder: canonical JSON, equal to encoder.json of a release
-//	u32 count, parameters: float32
+//	u32 count, parameters: float32; for architecture trees instead
+//	u32 length, ensemble: its canonical bytes (models/trees)
 //
 // Integers and floats are little-endian.
 func (m *Model) Marshal() ([]byte, error) {
@@ -41,9 +44,8 @@ func (m *Model) Marshal() ([]byte, error) {
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(part)))
 		b = append(b, part...)
 	}
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(m.Params)))
-	for _, v := range m.Params {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	if b, err = m.appendModel(b); err != nil {
+		return nil, err
 	}
 	if len(b) > MaxBytes || len(header) > MaxHeader {
 		return nil, fmt.Errorf("artifact: %d bytes, at most %d", len(b), MaxBytes)
@@ -68,13 +70,6 @@ func Parse(b []byte) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	params, rest, err := section(rest, MaxBytes, 4)
-	if err != nil {
-		return nil, err
-	}
-	if len(rest) != 0 {
-		return nil, fmt.Errorf("%w: %d bytes too many", ErrForm, len(rest))
-	}
 	m := &Model{}
 	if err := canonical.Unmarshal(header, MaxHeader, &m.Header); err != nil {
 		return nil, fmt.Errorf("%w: header: %w", ErrForm, err)
@@ -82,14 +77,56 @@ func Parse(b []byte) (*Model, error) {
 	if m.Encoder, err = feature.ParseEncoder(encoder); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrForm, err)
 	}
-	m.Params = make([]float32, len(params)/4)
-	for i := range m.Params {
-		m.Params[i] = math.Float32frombits(binary.LittleEndian.Uint32(params[4*i:]))
+	if err := m.parseModel(rest); err != nil {
+		return nil, err
 	}
 	if err := m.strict(b); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// appendModel writes the last section.
+func (m *Model) appendModel(b []byte) ([]byte, error) {
+	if m.Ensemble != nil {
+		ensemble, err := m.Ensemble.Marshal()
+		if err != nil {
+			return nil, err
+		}
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(ensemble)))
+		return append(b, ensemble...), nil
+	}
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(m.Params)))
+	for _, v := range m.Params {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return b, nil
+}
+
+// parseModel reads the last section, of the kind that the header says.
+func (m *Model) parseModel(b []byte) error {
+	size := 4
+	if m.Header.Architecture.Kind == arch.Trees {
+		size = 1
+	}
+	part, rest, err := section(b, MaxBytes, size)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 0 {
+		return fmt.Errorf("%w: %d bytes too many", ErrForm, len(rest))
+	}
+	if m.Header.Architecture.Kind == arch.Trees {
+		if m.Ensemble, err = trees.Parse(part); err != nil {
+			return fmt.Errorf("%w: %w", ErrForm, err)
+		}
+		return nil
+	}
+	m.Params = make([]float32, len(part)/4)
+	for i := range m.Params {
+		m.Params[i] = math.Float32frombits(binary.LittleEndian.Uint32(part[4*i:]))
+	}
+	return nil
 }
 
 // section takes a u32 count of items of so many bytes, and the items.

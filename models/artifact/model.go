@@ -8,6 +8,7 @@ import (
 
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/trees"
 )
 
 // Limits of an artifact, compiled in.
@@ -39,9 +40,10 @@ type Header struct {
 
 // Model is a parsed artifact.
 type Model struct {
-	Header  Header
-	Encoder *feature.Encoder
-	Params  []float32
+	Header   Header
+	Encoder  *feature.Encoder
+	Params   []float32
+	Ensemble *trees.Ensemble // of architecture trees, which has no parameters
 }
 
 // BandsAt makes three bands of an operating threshold and a higher one: low,
@@ -72,6 +74,9 @@ func (m *Model) Validate() error {
 		return fmt.Errorf("artifact: %w", err)
 	}
 	if err := m.Header.validate(); err != nil {
+		return fmt.Errorf("artifact: %w", err)
+	}
+	if err := m.validateEnsemble(); err != nil {
 		return fmt.Errorf("artifact: %w", err)
 	}
 	n, err := m.Header.Architecture.Params(m.Shape())

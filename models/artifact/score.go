@@ -30,6 +30,7 @@ type Advisory struct {
 // costs no allocation, and serves one goroutine at a time.
 type Scorer struct {
 	model     *Model
+	trees     *treeScorer // of an ensemble, instead of all below
 	forward   *arch.Model
 	inputs    []feature.Input
 	reference *feature.Matrix
@@ -43,6 +44,10 @@ func (m *Model) NewScorer() (*Scorer, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
+	if m.Ensemble != nil {
+		t, err := newTreeScorer(m.Ensemble)
+		return &Scorer{model: m, trees: t, inputs: m.Encoder.Inputs()}, err
+	}
 	forward, err := arch.NewModel(m.Header.Architecture, m.Shape(), m.Params)
 	if err != nil {
 		return nil, err
@@ -54,32 +59,46 @@ func (m *Model) NewScorer() (*Scorer, error) {
 
 // Score advises on each row of the table, with up to factors factors a row.
 func (s *Scorer) Score(t *feature.Table, factors int) ([]Advisory, error) {
-	rows, err := s.model.Encoder.Encode(t, feature.SelectAll)
+	logits, explain, err := s.rows(t)
 	if err != nil {
 		return nil, err
 	}
-	logits := make([]float64, rows.Rows)
-	if err := s.Logits(rows, logits); err != nil {
-		return nil, err
-	}
 	factors = min(max(factors, 0), len(s.inputs))
-	all := make([]Factor, 0, factors*rows.Rows)
-	out := make([]Advisory, rows.Rows)
+	all := make([]Factor, 0, factors*len(logits))
+	out := make([]Advisory, len(logits))
 	for i, z := range logits {
 		p := arch.Sigmoid(z)
-		row := int(rows.Row[i])
 		from := len(all)
-		all = s.Explain(rows, i, factors, all)
+		all = explain(i, factors, all)
 		out[i] = Advisory{
-			Row: row, ID: t.ID(row), Score: p, Band: s.model.Header.Band(p),
+			Row: i, ID: t.ID(i), Score: p, Band: s.model.Header.Band(p),
 			Flagged: p >= s.model.Header.Threshold, Factors: all[from:len(all):len(all)],
 		}
 	}
 	return out, nil
 }
 
-// Logits writes the log-odds of encoded rows into out, which has a place for each.
+// rows returns the log-odds of every row of a table, and what explains them:
+// it appends up to k factors of a row to dst.
+func (s *Scorer) rows(t *feature.Table) ([]float64, func(row, k int, dst []Factor) []Factor, error) {
+	if s.trees != nil {
+		return s.trees.rows(s.model.Encoder, t)
+	}
+	rows, err := s.model.Encoder.Encode(t, feature.SelectAll)
+	if err != nil {
+		return nil, nil, err
+	}
+	logits := make([]float64, rows.Rows)
+	explain := func(row, k int, dst []Factor) []Factor { return s.Explain(rows, row, k, dst) }
+	return logits, explain, s.Logits(rows, logits)
+}
+
+// Logits writes the log-odds of encoded rows into out, which has a place for
+// each. Trees refuse: they score tables only.
 func (s *Scorer) Logits(rows *feature.Matrix, out []float64) error {
+	if s.trees != nil {
+		return errMatrix
+	}
 	if len(out) != rows.Rows {
 		return errors.New("artifact: no place for every row")
 	}
@@ -93,8 +112,12 @@ func (s *Scorer) Logits(rows *feature.Matrix, out []float64) error {
 
 // Explain appends the k factors that moved a row's logit most, strongest
 // first, to dst. Equal effects keep the order of the schema; columns without
-// effect are left out. rows must be encoded by this model's encoder.
+// effect are left out. rows must be encoded by this model's encoder; trees, which
+// score tables only, have no factors here.
 func (s *Scorer) Explain(rows *feature.Matrix, row, k int, dst []Factor) []Factor {
+	if s.trees != nil {
+		return dst
+	}
 	copy(s.x, rows.X[row*rows.Numbers:(row+1)*rows.Numbers])
 	copy(s.c, rows.C[row*len(s.c):(row+1)*len(s.c)])
 	whole := s.logit()

@@ -23,15 +23,9 @@ func (s *Statistics) Encoder() (*Encoder, error) {
 				e.Dropped = append(e.Dropped, Dropped{c.name(), reason})
 			}
 		case *listedStat:
-			slots := append(append([]int64(nil), st.counts[:len(st.values)]...), 0, st.counts[len(st.values)])
-			e.addCategory(column, st.values, slots)
+			e.addCategory(column, st.values, st.slots())
 		case *learntStat:
-			slots := append([]int64(nil), st.rows...)
-			unknown := s.rows - st.missing
-			for _, n := range st.rows {
-				unknown -= n
-			}
-			e.addCategory(column, st.names, append(slots, max(unknown, 0), st.missing))
+			e.addCategory(column, st.names, st.slots(s.rows))
 		}
 	}
 	if len(e.Number)+len(e.Category) == 0 {
@@ -80,7 +74,11 @@ func (n *numberStat) derive() (Number, string) {
 	case rows < Floor:
 		return Number{}, fmt.Sprintf("fewer than %d training rows hold a value", Floor)
 	}
-	ends := quantiles(leaves, rows)
+	counts := make([]int64, len(leaves))
+	for i, l := range leaves {
+		counts[i] = l.rows
+	}
+	ends := Quantiles(counts, maxCuts+1, Floor)
 	out := Number{Column: n.column, Indicator: n.missing >= Floor}
 	for _, end := range ends[:len(ends)-1] {
 		out.Cuts = append(out.Cuts, leaves[end-1].high())
@@ -102,33 +100,6 @@ func (n *numberStat) derive() (Number, string) {
 		out.SD = 1 // only the indicator says anything
 	}
 	return out, ""
-}
-
-// quantiles groups leaves into at most maxCuts+1 cells from below and returns
-// where each ends (trees 14 and 15): a cell closes at its share of the rows
-// left, with Floor rows in it and above it; a heavy leaf closes the cell before
-// it if that is nearer to the share. With no more leaves than cells each leaf
-// of Floor rows is a cell.
-func quantiles(leaves []leaf, rows int64) (ends []int) {
-	few := len(leaves) <= maxCuts+1
-	left, have := rows, int64(0) // rows not yet in a closed cell; rows in the open one
-	for i, l := range leaves {
-		over, under := (have+l.rows)*cellsLeft(ends)-left, left-have*cellsLeft(ends)
-		if closable(have, left, ends) && (few || over > 0 && over > under) {
-			ends, left, have = append(ends, i), left-have, 0
-		}
-		have += l.rows
-		if closable(have, left, ends) && have*cellsLeft(ends) >= left {
-			ends, left, have = append(ends, i+1), left-have, 0
-		}
-	}
-	return append(ends, len(leaves))
-}
-
-func cellsLeft(ends []int) int64 { return int64(maxCuts + 1 - len(ends)) }
-
-func closable(have, left int64, ends []int) bool {
-	return have >= Floor && left-have >= Floor && cellsLeft(ends) > 1
 }
 
 // median returns the leaf that holds the middle row.

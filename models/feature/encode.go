@@ -22,19 +22,13 @@ func (e *Encoder) EncodeRows(t *Table, rows []int32) (*Matrix, error) {
 		}
 		x += c.fill(values, rows, m.X[min(x, len(m.X)):], m.Numbers) // no rows: nothing to cut
 	}
+	slots := make([]int32, len(rows))
 	for k, c := range e.Category {
-		col, ok := t.texts[c.Column]
-		if !ok {
-			return nil, fmt.Errorf("encode: table has no category column %s", c.Column)
+		if err := c.Slots(t, rows, slots); err != nil {
+			return nil, err
 		}
-		slot := slotsOf(col.names, c.Values)
-		for i, r := range rows {
-			at := i*len(m.Cards) + k
-			if code := col.codes[r]; code == Missing {
-				m.C[at] = int32(len(c.Values) + 1)
-			} else {
-				m.C[at] = slot[code]
-			}
+		for i, slot := range slots {
+			m.C[i*len(m.Cards)+k] = slot
 		}
 	}
 	for _, g := range e.Group {

@@ -120,15 +120,11 @@ func (n *numberStat) words(step int) int {
 }
 
 func (n *numberStat) count(step int, t *Table, rows []int32, out []int64) {
-	first := make(map[*level]int) // where each level's cells begin
 	at := 0
 	if step == 1 {
 		at = 1
 	}
-	for _, l := range n.levels(step) {
-		first[l] = at
-		at += len(l.counts)
-	}
+	root := place(n.root, step, &at)
 	values := t.numbers[n.column]
 	for _, r := range rows {
 		v := values[r]
@@ -138,18 +134,38 @@ func (n *numberStat) count(step int, t *Table, rows []int32, out []int64) {
 			}
 			continue
 		}
-		l, k := n.root, key(v)
+		l, k := root, key(v)
 		for s := 1; s < step && l != nil; s++ {
 			if p := l.place[l.cell(k)]; p >= 0 {
-				l = l.sub[p]
+				l = l.below[p]
 			} else {
 				l = nil
 			}
 		}
 		if l != nil {
-			out[first[l]+l.cell(k)]++
+			out[l.first+l.cell(k)]++
 		}
 	}
+}
+
+// placed is a level with the place of its cells in a vector: 0 above the step's.
+type placed struct {
+	*level
+	first int
+	below []*placed
+}
+
+// place gives the levels counted in a step their places, ascending from at.
+func place(l *level, step int, at *int) *placed {
+	p := &placed{level: l, first: *at}
+	if step == 1 {
+		*at += len(l.counts)
+		return p
+	}
+	for _, sub := range l.sub {
+		p.below = append(p.below, place(sub, step-1, at))
+	}
+	return p
 }
 
 func (n *numberStat) apply(step int, rows int64, block []int64) error {

@@ -16,12 +16,13 @@ import (
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/trees"
 )
 
 // Kind is what a step sums.
 type Kind uint8
 
-// Kinds of step. Grow belongs to trees and is not made by this machine.
+// Kinds of step. A plan has either train or grow steps.
 const (
 	Statistics Kind = 1
 	Train      Kind = 2
@@ -52,6 +53,7 @@ type Config struct {
 	Seed         uint64 // of the initial parameters (S59)
 	Members      int    // N of the cohort (S5)
 	MinRows      uint32 // a member with fewer training rows declines (S44); 0 means 1
+	RowsMax      uint32 // the most training rows of a member in a plan of trees (trees 7, 9); 0 follows from the statistics
 	Bins         int    // score bins of the tally; 0 means metrics.DefaultBins
 }
 
@@ -87,6 +89,19 @@ func (c Config) Validate() error {
 	if c.Algorithm.Bits == 15 && c.Members > 64 { // V3
 		return fmt.Errorf("schedule: algorithm.bits 15 with %d members, it carries 64", c.Members)
 	}
+	return c.validateRows()
+}
+
+// validateRows checks the bound of rows that packed cells must hold (trees 7).
+func (c Config) validateRows() error {
+	if c.RowsMax > 0 {
+		if c.Architecture.Kind != arch.Trees {
+			return fmt.Errorf("schedule: rows_max is for %s only", arch.Trees)
+		}
+		if most := trees.MaxRows / c.Members; int64(c.RowsMax) > int64(most) {
+			return fmt.Errorf("schedule: rows_max %d, with %d members at most %d", c.RowsMax, c.Members, most)
+		}
+	}
 	return metrics.TallySchema{Bins: c.Bins}.Validate()
 }
 
@@ -102,7 +117,8 @@ func (c Config) Digest() [32]byte {
 		Members      int            `json:"members"`
 		MinRows      uint32         `json:"min_rows"`
 		Bins         int            `json:"bins"`
-	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins})
+		RowsMax      uint32         `json:"rows_max,omitempty"`
+	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.RowsMax})
 	if err != nil { // only NaN or Inf can fail, and Validate refuses both
 		panic("schedule: configuration does not marshal: " + err.Error())
 	}
@@ -116,7 +132,8 @@ type Step struct {
 	Query    [32]byte // digest of what is asked; part of σ
 	Encoding update.Encoding
 	MinRows  uint32
-	Round    int // training round, from 1; 0 for other kinds
+	Round    int    // training round, from 1; 0 for other kinds
+	Place    uint32 // tree and level of a grow step (trees 42): tree·MaxDepth + level + 1; 0 for other kinds
 }
 
 // Number counts the step among those of its kind, from 1. It is the step's
@@ -126,6 +143,8 @@ func (s Step) Number() uint32 {
 	switch s.Kind {
 	case Train:
 		return uint32(s.Round)
+	case Grow:
+		return s.Place
 	case Evaluate:
 		return 1
 	}

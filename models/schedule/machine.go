@@ -12,6 +12,7 @@ import (
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/trees"
 )
 
 // ErrComplete says that the plan has no further step.
@@ -32,6 +33,7 @@ type Machine struct {
 	shape      arch.Shape
 	params     []float32
 	optimizer  aggregate.Optimizer
+	forest     *trees.Machine // instead of params and optimizer
 
 	words []int64 // the evaluate sum
 	tally *metrics.Tally
@@ -93,7 +95,9 @@ func (m *Machine) kind() Kind {
 	switch {
 	case m.statistics != nil:
 		return Statistics
-	case m.round < m.cfg.Algorithm.Rounds:
+	case m.forest != nil && !m.forest.Done():
+		return Grow
+	case m.forest == nil && m.round < m.cfg.Algorithm.Rounds:
 		return Train
 	}
 	return Evaluate
@@ -119,6 +123,8 @@ func (m *Machine) Next() (Step, bool) {
 		step.Round = m.round + 1
 		step.Query = m.trainQuery(step.Round)
 		m.trainEncoding(&step.Encoding)
+	case Grow:
+		m.growStep(&step)
 	case Evaluate:
 		schema := m.TallySchema()
 		step.Query = schema.Digest()
@@ -201,6 +207,8 @@ func (m *Machine) apply(kind Kind, mean update.Mean, survivors int) error {
 			m.round++
 		}
 		return err
+	case Grow:
+		return m.grow(mean.Ints)
 	}
 	tally, err := m.TallySchema().Parse(mean.Ints)
 	if err == nil {
@@ -236,6 +244,9 @@ func (m *Machine) refine(ints []int64) error {
 	encoder, err := m.statistics.Encoder()
 	if err != nil {
 		return err
+	}
+	if m.cfg.Architecture.Kind == arch.Trees {
+		return m.plant(encoder)
 	}
 	return m.begin(encoder)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
 )
 
@@ -20,7 +21,8 @@ var errState = errors.New("stored state is malformed")
 
 // MarshalBinary returns the canonical bytes of the state: magic, ordinal u32,
 // round u32, then four parts with a u32 length each (statistics or nothing,
-// encoder or nothing, parameters and optimiser memory, evaluate words), all
+// encoder or nothing, parameters and optimiser memory or cells and trees,
+// evaluate words), all
 // big-endian. A restart takes them up with UnmarshalMachine instead of
 // replaying every sum.
 func (m *Machine) MarshalBinary() ([]byte, error) {
@@ -34,11 +36,11 @@ func (m *Machine) MarshalBinary() ([]byte, error) {
 			return nil, err
 		}
 	} else {
+		var err error
 		encoder = m.encoder.Canonical()
-		for _, v := range m.params {
-			model = binary.BigEndian.AppendUint32(model, math.Float32bits(v))
+		if model, err = m.model(); err != nil {
+			return nil, err
 		}
-		model = m.optimizer.AppendState(model)
 	}
 	for _, w := range m.words {
 		words = binary.BigEndian.AppendUint64(words, uint64(w))
@@ -51,6 +53,18 @@ func (m *Machine) MarshalBinary() ([]byte, error) {
 		return nil, fmt.Errorf("state has %d bytes, at most %d", len(b), MaxState)
 	}
 	return b, nil
+}
+
+// model returns the part of a stored state that holds the model.
+func (m *Machine) model() ([]byte, error) {
+	if m.forest != nil {
+		return m.storedForest()
+	}
+	var b []byte
+	for _, v := range m.params {
+		b = binary.BigEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return m.optimizer.AppendState(b), nil
 }
 
 // UnmarshalMachine takes up a stored state of the same configuration. It
@@ -123,6 +137,12 @@ func (m *Machine) restoreModel(parts [4][]byte) error {
 	if encoder.Schema.Digest() != m.cfg.Schema.Digest() {
 		return fmt.Errorf("%w: encoder of another schema", errState)
 	}
+	if m.cfg.Architecture.Kind == arch.Trees {
+		if err := m.restoreForest(encoder, parts[2]); err != nil {
+			return err
+		}
+		return m.restoreTally(parts[3])
+	}
 	if err := m.begin(encoder); err != nil {
 		return err
 	}
@@ -146,7 +166,7 @@ func (m *Machine) restoreTally(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if len(b)%8 != 0 || m.round != m.cfg.Algorithm.Rounds {
+	if len(b)%8 != 0 || m.kind() != Evaluate {
 		return fmt.Errorf("%w: evaluation of %d bytes after round %d", errState, len(b), m.round)
 	}
 	for ; len(b) > 0; b = b[8:] {

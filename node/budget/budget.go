@@ -1,5 +1,5 @@
 // Package budget is a node's memory of what it has given away: the sums it
-// took part in, the steps it has released, the rounds it has seen. It is a
+// took part in, the steps it has released and for whom, the rounds it has seen. It is a
 // hash-chained file that only grows, every entry is on disk before the act it
 // is about, and it can do one thing: refuse.
 package budget

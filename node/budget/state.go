@@ -16,6 +16,8 @@ type state struct {
 	locks  map[chain.Digest]Lock
 	draws  map[chain.Digest]int // by plan
 	plans  map[chain.Digest]*account
+
+	cohorts Cohorts
 }
 
 type account struct {
@@ -71,6 +73,10 @@ func (s *state) check(fact any) error {
 		if n := s.draws[f.Plan]; n >= secagg.MaxDraws {
 			return fmt.Errorf("%w: %d graphs drawn", ErrSpent, n)
 		}
+	case Cohort:
+		if !f.Seen {
+			return s.cohorts.Check(f)
+		}
 	}
 	return nil
 }
@@ -91,6 +97,8 @@ func (s *state) apply(now int64, fact any) {
 		s.locks[f.Name] = f
 	case drawFact:
 		s.draws[f.Plan]++
+	case Cohort:
+		s.cohorts = append(s.cohorts, f)
 	}
 }
 
@@ -126,6 +134,8 @@ func factOf(e chain.Entry) (any, error) {
 		return parse[Lock](e)
 	case entryDraw:
 		return parse[drawFact](e)
+	case entryCohort:
+		return parse[Cohort](e)
 	}
 	return nil, fmt.Errorf("has the unknown kind %q", e.Kind)
 }

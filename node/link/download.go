@@ -33,6 +33,9 @@ func (l *Link) Rounds(ctx context.Context, run [16]byte, after uint32) ([]uint32
 	return reply.GetRounds(), nil
 }
 
+// ErrSize means that a sum is not as long as was asked for.
+var ErrSize = errors.New("sum: another length than expected")
+
 // Closed is a closed round as the coordinator serves it. Frames are the transcript when it was asked for.
 type Closed struct {
 	Frames []secagg.Frame
@@ -40,7 +43,7 @@ type Closed struct {
 }
 
 // Sum fetches the sum of a closed round, which must have exactly words words, and with transcript also the frames
-// that prove it (S60, S62). Nothing is verified here.
+// that prove it (S60, S62); ErrSize when it has others. Nothing is verified here.
 func (l *Link) Sum(ctx context.Context, run [16]byte, round uint32, words int, transcript bool) (Closed, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -66,11 +69,11 @@ func (l *Link) Sum(ctx context.Context, run [16]byte, round uint32, words int, t
 			return Closed{}, fmt.Errorf("sum: transcript of more than %d frames", federationpb.MaxPacketFrames)
 		}
 		if !sum.add(m.GetData(), words) {
-			return Closed{}, fmt.Errorf("sum: more than %d words", words)
+			return Closed{}, fmt.Errorf("%w: more than %d words", ErrSize, words)
 		}
 	}
 	if len(sum.words) != words || len(sum.rest) != 0 {
-		return Closed{}, fmt.Errorf("sum: %d bytes, want %d words", 8*len(sum.words)+len(sum.rest), words)
+		return Closed{}, fmt.Errorf("%w: %d bytes, want %d words", ErrSize, 8*len(sum.words)+len(sum.rest), words)
 	}
 	out := Closed{Words: sum.words}
 	if out.Frames, err = federationpb.FramesFromPB(frames); err != nil {

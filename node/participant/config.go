@@ -35,9 +35,13 @@ type Config struct {
 
 	// Lock returns the survivors that this node released for a place τ of the plan before, in any run (S33).
 	Lock func(name [32]byte) (secagg.Set, bool)
-	Sign secagg.Signer
-	Seal secagg.Seal
-	Rho  [32]byte // fresh from the operating system for every batch (S13)
+	// Require returns the only survivors with which this node releases a sum, if there are any: the cohort of a tree (S38).
+	Require func(sum secagg.Sum) (secagg.Set, bool)
+	// Allow says why this node does not release a sum with these survivors; nil allows all.
+	Allow func(sum secagg.Sum, survivors secagg.Set) error
+	Sign  secagg.Signer
+	Seal  secagg.Seal
+	Rho   [32]byte // fresh from the operating system for every batch (S13)
 }
 
 // String hides Rho.
@@ -87,6 +91,7 @@ func (c Config) client() (secagg.ClientConfig, error) {
 		Self: c.Self, Federation: c.Roster.ID, RosterDigest: c.Roster.Digest(), Plan: c.Plan.Digest(),
 		Roster: c.Roster.SecAgg(), Cohort: cohort, Run: c.Run, LastRound: c.LastRound,
 		MinCohort: c.Policy.MinCohort, MinSurvivors: max(c.Policy.MinSurvivors, c.Plan.Cohort.Minimum),
-		Expect: c.Expect, Number: c.Number, Rows: c.Rows, MaxSums: uint16(c.Plan.Batch), Drawn: c.Drawn, Follow: c.Follow, Lock: c.Lock, Sign: c.Sign, Seal: c.Seal, Rho: c.Rho,
+		Expect: c.Expect, Number: c.Number, Rows: c.Rows, MaxSums: uint16(c.Plan.Batch), Drawn: c.Drawn, Follow: c.Follow, Lock: c.Lock,
+		Require: c.Require, Allow: c.Allow, Sign: c.Sign, Seal: c.Seal, Rho: c.Rho,
 	}, nil
 }

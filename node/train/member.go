@@ -30,6 +30,8 @@ type Member struct {
 	noAlone     error // ErrOneClass once found
 	figures     *Figures
 	variate     variate // scaffold
+	forest      *forest // of a plan of trees
+	runKey      [32]byte
 }
 
 // NewMember starts a member's work on its table.
@@ -67,6 +69,8 @@ func (m *Member) local(machine *schedule.Machine, step schedule.Step, rnd io.Rea
 			return Vector{}, err
 		}
 		return m.trainVector(machine, step, rnd)
+	case schedule.Grow:
+		return m.growVector(machine)
 	case schedule.Evaluate:
 		if err := m.encode(machine.Encoder()); err != nil {
 			return Vector{}, err
@@ -262,6 +266,9 @@ func (m *Member) Evaluate(machine *schedule.Machine) (*Figures, error) {
 		if len(column.Values) > 0 { // as in the tally schema
 			f.Groups = append(f.Groups, m.test.Groups[g])
 		}
+	}
+	if machine.Forest() != nil {
+		return f, m.evaluateTrees(machine, f)
 	}
 	spec := machine.Config().Architecture
 	var err error

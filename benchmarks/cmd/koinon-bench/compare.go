@@ -79,7 +79,7 @@ func compare(c *runCommand, plan *federation.Plan, members []sim.Member, result 
 	}
 	out := &comparison{
 		Data: c.Data, Architecture: plan.Architecture.Kind, Algorithm: plan.Algorithm.Name, Rounds: plan.Algorithm.Rounds,
-		Seed: c.Seed, Parameters: len(m.Params()), Model: hex.EncodeToString(digest[:]), Phases: result.Phases,
+		Seed: c.Seed, Parameters: parameters(m), Model: hex.EncodeToString(digest[:]), Phases: result.Phases,
 	}
 	work := make([]*train.Member, len(members))
 	for i, member := range members {
@@ -189,21 +189,9 @@ func (out *comparison) overall(m *schedule.Machine, work []*train.Member, all fi
 	if out.Overall.Federated, err = fairness.Exact(all.scores, all.labels, all.groups, threshold, fairness.Strict); err != nil {
 		return err
 	}
-	fit, err := train.Pooled(m, work)
+	pooled, err := pooledScores(m, work)
 	if err != nil {
 		return err
-	}
-	var pooled []float64
-	for _, w := range work {
-		rows, err := w.TestRows(m.Encoder())
-		if err != nil {
-			return err
-		}
-		scores, err := train.Scores(m.Config().Architecture, fit.Params, rows)
-		if err != nil {
-			return err
-		}
-		pooled = append(pooled, scores...)
 	}
 	if out.Overall.Pooled, err = fairness.Exact(pooled, all.labels, all.groups, threshold, fairness.Strict); err != nil {
 		return err
@@ -220,6 +208,41 @@ func (out *comparison) overall(m *schedule.Machine, work []*train.Member, all fi
 	}
 	out.Overall.Alone, out.Overall.FederatedMean = mean(alone), mean(federated)
 	return nil
+}
+
+// pooledScores are those of all nodes' held-out rows under a model of all training rows in one place.
+func pooledScores(m *schedule.Machine, work []*train.Member) ([]float64, error) {
+	if m.Forest() != nil {
+		return train.PooledForestScores(m, work)
+	}
+	fit, err := train.Pooled(m, work)
+	if err != nil {
+		return nil, err
+	}
+	var pooled []float64
+	for _, w := range work {
+		rows, err := w.TestRows(m.Encoder())
+		if err != nil {
+			return nil, err
+		}
+		scores, err := train.Scores(m.Config().Architecture, fit.Params, rows)
+		if err != nil {
+			return nil, err
+		}
+		pooled = append(pooled, scores...)
+	}
+	return pooled, nil
+}
+
+// parameters counts those of the model: of trees, the splits and leaves.
+func parameters(m *schedule.Machine) int {
+	n := len(m.Params())
+	if m.Forest() != nil {
+		for _, t := range m.Forest().Ensemble().Trees {
+			n += len(t)
+		}
+	}
+	return n
 }
 
 func mean(figures []*fairness.Figures) meanFigures {

@@ -17,6 +17,7 @@ import (
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/trees"
 	"github.com/koinon-eu/koinon/node/dataset"
 )
 
@@ -26,9 +27,13 @@ type runCommand struct {
 	NodeColumn   string  `required:"" placeholder:"COLUMN" help:"Rows with the same value of this column are one node."`
 	SplitColumn  string  `xor:"split" placeholder:"COLUMN" help:"Rows whose value is test are held out; the others train."`
 	TestFraction float64 `xor:"split" placeholder:"F" help:"Share of rows to hold out, drawn by the seed. Without either, 0.3 or the schema's own split."`
-	Architecture string  `default:"logistic" enum:"logistic,mlp" help:"logistic or mlp."`
+	Architecture string  `default:"logistic" enum:"logistic,mlp,trees" help:"logistic, mlp or trees."`
 	Algorithm    string  `placeholder:"NAME" help:"fedadagrad, fedadam, fedavg, fedavgm, fedprox, fedyogi or newton; by default what suits the architecture."`
-	Rounds       int     `placeholder:"N" help:"Training rounds; 60 by default, 6 for newton."`
+	Rounds       int     `placeholder:"N" help:"Training rounds; 60 by default, 6 for newton. Trees take one for each level of a step."`
+	Trees        int     `placeholder:"N" help:"Trees to grow; 100 by default."`
+	Depth        int     `placeholder:"N" help:"Splits above a leaf; 6 by default."`
+	TreesPerStep int     `placeholder:"N" help:"Trees grown on the same gradients in the same sums; 1 by default."`
+	Batch        int     `placeholder:"N" help:"Sums for which keys are agreed on at once; 16 by default."`
 	Seed         uint64  `default:"1" help:"Decides held-out rows, initial parameters and rounding."`
 	Bits         int     `default:"24" enum:"15,24" help:"Bits of an encoded parameter."`
 	JSON         bool    `name:"json" help:"Print JSON."`
@@ -39,7 +44,8 @@ type runCommand struct {
 func (runCommand) Help() string {
 	return `Runs a whole federation in this process, with the real protocol over mutual TLS on
 loopback, and trains the same model two more ways: each node alone, and on all rows
-pooled, both to convergence. AUROC is exact, from the scores of held-out rows.
+pooled, both to convergence; trees are grown with the same settings and cells three
+times. AUROC is exact, from the scores of held-out rows.
 
 Example:
   koinon-bench run --data visas.csv.gz --schema visas.yaml --node-column region --rounds 60
@@ -148,9 +154,36 @@ func memberName(value string, index int) string {
 	return name
 }
 
+// architecture is what the flags name.
+func (c *runCommand) architecture() arch.Spec {
+	spec := arch.Spec{Kind: c.Architecture}
+	if spec.Kind == arch.Trees {
+		spec.Trees = &trees.Params{Trees: c.Trees, Depth: c.Depth, TreesPerStep: c.TreesPerStep}
+	}
+	return spec
+}
+
+// algorithm is what the flags name; that of trees has no settings.
+func (c *runCommand) algorithm() (aggregate.Spec, error) {
+	if c.Architecture == arch.Trees {
+		if c.Algorithm != "" || c.Rounds != 0 {
+			return aggregate.Spec{}, cli.Usagef("trees have neither --algorithm nor --rounds: say --trees, --depth and --trees-per-step")
+		}
+		return aggregate.Spec{}, nil
+	}
+	if c.Trees != 0 || c.Depth != 0 || c.TreesPerStep != 0 {
+		return aggregate.Spec{}, cli.Usagef("--trees, --depth and --trees-per-step are for --architecture trees")
+	}
+	return aggregate.Spec{Name: c.Algorithm, Rounds: c.Rounds, Bits: c.Bits}, nil
+}
+
 // plan is the plan of a benchmark: nothing is released, so its gate only says that there is one.
 func (c *runCommand) plan(schema *feature.Schema, members []sim.Member) (*federation.Plan, error) {
 	never := 0.0
+	algorithm, err := c.algorithm()
+	if err != nil {
+		return nil, err
+	}
 	p := &federation.Plan{
 		Name: "bench",
 		Declaration: federation.Declaration{
@@ -163,8 +196,9 @@ func (c *runCommand) plan(schema *feature.Schema, members []sim.Member) (*federa
 			ValidUntil: "9999-12-31", Lawpack: federation.Lawpack,
 		},
 		Schema:       schema,
-		Architecture: arch.Spec{Kind: c.Architecture},
-		Algorithm:    aggregate.Spec{Name: c.Algorithm, Rounds: c.Rounds, Bits: c.Bits},
+		Architecture: c.architecture(),
+		Batch:        c.Batch,
+		Algorithm:    algorithm,
 		Seed:         c.Seed,
 		Gates:        []fairness.Gate{{Metric: fairness.AUROC, Bound: fairness.Point, AtLeast: &never}},
 	}

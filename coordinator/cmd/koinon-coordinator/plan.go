@@ -77,22 +77,56 @@ type planFacts struct {
 	Leavers   int      `json:"may_leave"`
 	Gates     int      `json:"gates"`
 	Valid     string   `json:"valid_until"`
+
+	Trees *treeFacts `json:"trees,omitempty"`
+}
+
+// treeFacts is what a plan of trees means besides.
+type treeFacts struct {
+	Sums  int   `json:"sums"`
+	Shed  int   `json:"shed"`
+	Loses int   `json:"may_be_lost"` // members that growth can go on without
+	Rows  int64 `json:"rows_max_in_all,omitempty"`
+	Bits  int   `json:"gradient_bits,omitempty"`
+	Wide  bool  `json:"wide_cells,omitempty"`
+}
+
+func (t *treeFacts) print(std cli.Streams) {
+	lost := fmt.Sprintf("%d members may be lost for good", t.Loses)
+	if t.Loses == 0 {
+		lost = "growth ends with the first one lost for good"
+	}
+	fmt.Fprintf(std.Out, "trees       %d sums; cohorts differ by no member or by at least %d, %s\n", t.Sums, t.Shed, lost)
+	if t.Rows > 0 {
+		wide := ""
+		if t.Wide {
+			wide = ", in cells of two words"
+		}
+		fmt.Fprintf(std.Out, "cells       rows_max allows %d rows in all: gradients to 2^-%d%s\n", t.Rows, t.Bits, wide)
+	}
 }
 
 func factsOf(p *federation.Plan) planFacts {
 	n := len(p.Cohort.Members)
 	digest := p.Digest()
-	return planFacts{
+	f := planFacts{
 		Name: p.Name, Digest: digest.String(), Purpose: p.Declaration.PurposeCode, Unit: p.Declaration.Unit,
 		Model: p.Architecture.Kind, Algorithm: p.Algorithm.Name, Rounds: p.Algorithm.Rounds, Members: p.Cohort.Members,
 		Threshold: secagg.Threshold(n), Leavers: n - secagg.Threshold(n), Gates: len(p.Gates), Valid: p.Declaration.ValidUntil,
 	}
+	if b, ok := p.Bounds(); ok {
+		f.Trees = &treeFacts{Sums: b.Sums, Shed: b.Shed, Loses: b.Leavers, Rows: b.Rows, Bits: b.Bits, Wide: b.Wide}
+	}
+	return f
 }
 
 func (f planFacts) print(std cli.Streams) {
 	fmt.Fprintf(std.Out, "plan        %s\ndigest      %s\npurpose     %s, scores one %s at a time\n", f.Name, f.Digest, f.Purpose, f.Unit)
 	fmt.Fprintf(std.Out, "training    %s with %s, %d rounds\n", f.Model, f.Algorithm, f.Rounds)
 	fmt.Fprintf(std.Out, "cohort      %s: %d must answer in every phase, %d may be lost\n", strings.Join(f.Members, ", "), f.Threshold, f.Leavers)
+	if f.Trees != nil {
+		f.Trees.print(std)
+	}
 	fmt.Fprintf(std.Out, "gates       %d, fixed now\nvalid until %s\n", f.Gates, f.Valid)
 }
 

@@ -78,7 +78,7 @@ func story(w io.Writer, r *release.Release, model *artifact.Model) {
 	if missing := absences(s); missing != "" {
 		fmt.Fprintf(w, "  Not in every sum: %s.\n", missing)
 	}
-	fmt.Fprintf(w, "\nWhat: a model of kind %s with %d parameters on %d columns.\n", model.Header.Architecture.Kind, len(model.Params), len(model.Encoder.Inputs()))
+	fmt.Fprintf(w, "\nWhat: a model of kind %s with %d parameters on %d columns.\n", model.Header.Architecture.Kind, model.Parameters(), len(model.Encoder.Inputs()))
 	for _, b := range model.Header.Bands {
 		fmt.Fprintf(w, "  band %s from %.4g\n", b.Name, b.From)
 	}

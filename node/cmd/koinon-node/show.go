@@ -111,6 +111,11 @@ func exposure(p *federation.Plan, n, t int) []string {
 	if p.Algorithm.Name == aggregate.Newton {
 		out = append(out, "This algorithm sums counts of PAIRS of categories, which isolate rows sooner than single counts do.")
 	}
+	if p.Grows() {
+		out = append(out,
+			"Trees sum histograms of gradients by column and cell, one sum a level. The sign of a gradient in a cell with one row is that row's label; `cell` in the plan says how many rows are expected behind a cell.",
+			fmt.Sprintf("This node releases statistics and histograms only where all sums over this table, put together, single out nobody or at least %d members. Of %d members left out together, each can take its own part off.", p.Shed, p.Shed))
+	}
 	if p.Privacy.DP == "none" {
 		out = append(out, "No noise is added: the model and the sums are not anonymous in the sense of data protection law.")
 	}

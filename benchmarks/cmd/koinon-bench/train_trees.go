@@ -1,0 +1,69 @@
+package main
+
+import (
+	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/trees"
+	local "github.com/koinon-eu/koinon/node/train/trees"
+)
+
+// treesEngine grows trees on one table with the machine of a federation.
+type treesEngine struct{ *trainCommand }
+
+func (e *treesEngine) train(table *feature.Table, t *stopwatch) ([]float64, error) {
+	p := trees.Params{Trees: e.Trees, Depth: e.Depth, Cell: &e.Cell}.WithDefaults()
+	s := feature.NewStatistics(table.Schema())
+	for !s.Done() {
+		counts, err := s.Count(table)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Apply(counts); err != nil {
+			return nil, err
+		}
+	}
+	encoder, err := s.Encoder()
+	if err != nil {
+		return nil, err
+	}
+	bins, err := trees.NewBins(s, encoder, p.Bins, p.Floor)
+	if err != nil {
+		return nil, err
+	}
+	t.phase("statistics")
+	data, err := local.NewData(bins, encoder, table, table.Select(feature.SelectTrain), e.Threads)
+	if err != nil {
+		return nil, err
+	}
+	t.phase("cells")
+	m, err := trees.New(trees.Config{Params: p, Rows: encoder.Rows, Positives: encoder.Positives}, bins)
+	if err != nil {
+		return nil, err
+	}
+	ensemble, err := local.Grow(m, data, local.Options{Threads: e.Threads})
+	if err != nil {
+		return nil, err
+	}
+	t.phase("trees")
+	return scoreTest(ensemble, encoder, table)
+}
+
+// scoreTest returns the log-odds of the test rows.
+func scoreTest(ensemble *trees.Ensemble, encoder *feature.Encoder, table *feature.Table) ([]float64, error) {
+	rows := table.Select(feature.SelectTest)
+	cells, err := ensemble.Bins.Cells(encoder, table, rows)
+	if err != nil {
+		return nil, err
+	}
+	scorer, err := ensemble.NewScorer()
+	if err != nil {
+		return nil, err
+	}
+	scores := make([]float64, len(rows))
+	if err := scorer.Logits(cells, scores); err != nil {
+		return nil, err
+	}
+	for i, z := range scores {
+		scores[i] = trees.Sigmoid(z)
+	}
+	return scores, nil
+}

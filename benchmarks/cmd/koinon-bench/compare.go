@@ -12,6 +12,7 @@ import (
 	"github.com/koinon-eu/koinon/coordinator"
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/deploy/cli"
+	"github.com/koinon-eu/koinon/models/artifact"
 	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/node/train"
 )
@@ -234,15 +235,13 @@ func pooledScores(m *schedule.Machine, work []*train.Member) ([]float64, error) 
 	return pooled, nil
 }
 
-// parameters counts those of the model: of trees, the splits and leaves.
+// parameters counts those of the model, as its card does.
 func parameters(m *schedule.Machine) int {
-	n := len(m.Params())
+	model := artifact.Model{Params: m.Params()}
 	if m.Forest() != nil {
-		for _, t := range m.Forest().Ensemble().Trees {
-			n += len(t)
-		}
+		model.Ensemble = m.Forest().Ensemble()
 	}
-	return n
+	return model.Parameters()
 }
 
 func mean(figures []*fairness.Figures) meanFigures {

@@ -72,6 +72,7 @@ func tested(shares [][32]byte) [][32]byte {
 // S37–S39: what holds for a batch of one sum holds for the first and for the
 // second sum of a batch of three.
 func TestSuiteOverBatches(t *testing.T) {
+	unlessShort(t)
 	secaggtest.Sums = 3
 	t.Cleanup(func() { secaggtest.Sums, secaggtest.Lead = 1, false })
 	for name, test := range firstSum {
@@ -83,5 +84,14 @@ func TestSuiteOverBatches(t *testing.T) {
 	secaggtest.Lead = true
 	for name, test := range anySum {
 		t.Run(name+" in the second sum", test)
+	}
+}
+
+// unlessShort skips what plays hundreds of rounds when tests run short, as they do under the race detector: the machines
+// of this package start no goroutines.
+func unlessShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("many rounds of machines that start no goroutines")
 	}
 }

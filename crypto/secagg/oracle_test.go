@@ -38,6 +38,7 @@ const prime = 2305843009213693951 // 2^61 − 1
 // TestOracle: no history of three attempts at one step opens more than one sum,
 // and that one has at least t−c honest inputs (S26, S27, S33, lemma of §8).
 func TestOracle(t *testing.T) {
+	unlessShort(t)
 	const n = 7
 	requireOneSum(t, n, 25)
 
@@ -54,6 +55,7 @@ func TestOracle(t *testing.T) {
 // V10, V11, V13, V16: the same over graphs in which a member has about seven
 // neighbours of nine.
 func TestVersion2Oracle(t *testing.T) {
+	unlessShort(t)
 	forceVersion2(t, 6)
 	requireOneSum(t, 10, 6)
 }

@@ -138,9 +138,7 @@ func TestSimulationRepeats(t *testing.T) {
 // Each check switched off is noticed within a bounded number of seeds, by the
 // invariant that it upholds.
 func TestSimulationNotices(t *testing.T) {
-	if testing.Short() {
-		t.Skip("thousands of seeds of machines that start no goroutines")
-	}
+	unlessShort(t)
 	for _, c := range []struct {
 		weak   string
 		what   string // of the sentence that finds it

@@ -23,6 +23,7 @@ func size(t *testing.T, frames []secagg.Frame) (n int) {
 // member on the mean, and the largest bundle frame. Batches of which all members
 // together would take too long are computed; others are held to both.
 func TestSetupSizes(t *testing.T) {
+	unlessShort(t)
 	for _, c := range []struct {
 		n, m int
 		want string

@@ -25,6 +25,7 @@ func forceVersion2(t testing.TB, cycles int) {
 // V10, V11: what holds for version 1 holds for version 2 when the graph joins
 // everyone; what is different has tests of its own.
 func TestSuiteOverVersion2(t *testing.T) {
+	unlessShort(t)
 	forceVersion2(t, dense)
 	for name, test := range firstSum {
 		if name != "transcript split" { // TestVersion2SplitsTranscript

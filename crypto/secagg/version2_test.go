@@ -25,6 +25,7 @@ func fewMembers(seed byte) secaggtest.Options {
 
 // V1: whole rounds at real sizes, members leaving in every phase after Reveal.
 func TestVersion2Rounds(t *testing.T) {
+	unlessShort(t)
 	sizes := []int{65}
 	if os.Getenv("KOINON_LONG") != "" {
 		sizes = append(sizes, 100, 255)
@@ -45,6 +46,7 @@ func TestVersion2Rounds(t *testing.T) {
 // V10, V11, V15, V16: a sum is released exactly if t members and enough of every
 // neighbourhood are left, and is then that of the survivors.
 func TestVersion2Dropouts(t *testing.T) {
+	unlessShort(t)
 	forceVersion2(t, fewCycles)
 	closed, starved := 0, 0
 	phases := []secagg.Phase{secagg.PhaseShare, secagg.PhaseMask, secagg.PhaseAgree, secagg.PhaseUnmask}

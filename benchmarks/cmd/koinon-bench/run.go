@@ -28,7 +28,7 @@ type runCommand struct {
 	SplitColumn  string  `xor:"split" placeholder:"COLUMN" help:"Rows whose value is test are held out; the others train."`
 	TestFraction float64 `xor:"split" placeholder:"F" help:"Share of rows to hold out, drawn by the seed. Without either, 0.3 or the schema's own split."`
 	Architecture string  `default:"logistic" enum:"logistic,mlp,trees" help:"logistic, mlp or trees."`
-	Algorithm    string  `placeholder:"NAME" help:"fedadagrad, fedadam, fedavg, fedavgm, fedprox, fedyogi or newton; by default what suits the architecture."`
+	Algorithm    string  `placeholder:"NAME" help:"fedadagrad, fedadam, fedavg, fedavgm, fedprox, fedyogi, newton or scaffold; by default what suits the architecture."`
 	Rounds       int     `placeholder:"N" help:"Training rounds; 60 by default, 6 for newton. Trees take one for each level of a step."`
 	Trees        int     `placeholder:"N" help:"Trees to grow; 100 by default."`
 	Depth        int     `placeholder:"N" help:"Splits above a leaf; 6 by default."`

@@ -95,6 +95,8 @@ type Spec struct {
 	// WeightBits is how many leading bits of a member's row count enter the
 	// sum (S44), 1 to 32; 32 is exact. 0 means 4.
 	WeightBits int `yaml:"weight_bits,omitempty" json:"weight_bits"`
+	// Stop ends training before Rounds. The zero value never does.
+	Stop Stop `yaml:"stop,omitempty" json:"stop,omitzero"`
 }
 
 // WithDefaults returns the specification with every zero field filled in.
@@ -128,6 +130,7 @@ func (s Spec) WithDefaults(a arch.Spec) Spec {
 	setFloat(&s.Clip.Inf, pick(gradients, 4.0, 1.0))
 	setInt(&s.Bits, 24)
 	setInt(&s.WeightBits, 4)
+	s.Stop = s.Stop.withDefaults()
 	return s
 }
 
@@ -213,5 +216,5 @@ func (s Spec) Validate(a arch.Spec) error {
 			return fmt.Errorf("algorithm: %s %v is not between %v and %v", r.name, r.v, r.min, r.max)
 		}
 	}
-	return nil
+	return s.Stop.validate()
 }

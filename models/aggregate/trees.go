@@ -23,6 +23,9 @@ func (s Spec) growing(a arch.Spec) Spec {
 
 // validateGrowing is Validate for trees, after defaults.
 func (s Spec) validateGrowing(a arch.Spec) error {
+	if s.Stop.On() {
+		return fmt.Errorf("algorithm: %s have no stop: set architecture.trees.patience", Trees)
+	}
 	if want := (Spec{}).growing(a); s != want {
 		return fmt.Errorf("algorithm: %s have no settings but those of the architecture, and take up to %d rounds", Trees, want.Rounds)
 	}

@@ -134,6 +134,7 @@ type Step struct {
 	MinRows  uint32
 	Round    int    // training round, from 1; 0 for other kinds
 	Place    uint32 // tree and level of a grow step (trees 42): tree·MaxDepth + level + 1; 0 for other kinds
+	Judges   bool   // a training sum whose last integers are the validation words (aggregate.StopWords)
 }
 
 // Number counts the step among those of its kind, from 1. It is the step's

@@ -33,6 +33,7 @@ type Machine struct {
 	shape      arch.Shape
 	params     []float32
 	optimizer  aggregate.Optimizer
+	judged     judged
 	forest     *trees.Machine // instead of params and optimizer
 
 	words []int64 // the evaluate sum
@@ -59,7 +60,8 @@ func (m *Machine) Encoder() *feature.Encoder { return m.encoder }
 // Shape returns the encoder's width.
 func (m *Machine) Shape() arch.Shape { return m.shape }
 
-// Params returns the model's parameters; callers must not change them.
+// Params returns the parameters that training has come to; callers must not
+// change them. What is evaluated and released is Chosen.
 func (m *Machine) Params() []float32 { return m.params }
 
 // Control returns the control variate that scaffold's local steps need, nil
@@ -97,7 +99,7 @@ func (m *Machine) kind() Kind {
 		return Statistics
 	case m.forest != nil && !m.forest.Done():
 		return Grow
-	case m.forest == nil && m.round < m.cfg.Algorithm.Rounds:
+	case m.forest == nil && m.round < m.cfg.Algorithm.Rounds && !m.Stopped():
 		return Train
 	}
 	return Evaluate
@@ -122,7 +124,8 @@ func (m *Machine) Next() (Step, bool) {
 	case Train:
 		step.Round = m.round + 1
 		step.Query = m.trainQuery(step.Round)
-		m.trainEncoding(&step.Encoding)
+		step.Judges = m.cfg.Algorithm.Stop.Judges(step.Round)
+		m.trainEncoding(&step)
 	case Grow:
 		m.growStep(&step)
 	case Evaluate:
@@ -140,10 +143,14 @@ func (m *Machine) intLimit() uint64 { return (1<<63 - 1) / uint64(m.cfg.Members)
 
 // trainEncoding lays out a training sum. The weight cap is the next power of
 // two at or above the pooled training rows, so that no member is cut.
-func (m *Machine) trainEncoding(e *update.Encoding) {
+func (m *Machine) trainEncoding(step *Step) {
+	e := &step.Encoding
 	e.WeightCap = weightCap(m.encoder.Rows)
+	if step.Judges {
+		e.Layout.Ints, e.IntMax = aggregate.StopWords, lossMax(e.WeightCap)
+	}
 	if m.cfg.Algorithm.Name == aggregate.Newton {
-		e.Layout.Ints = aggregate.NewtonWords(len(m.params))
+		e.Layout.Ints += aggregate.NewtonWords(len(m.params))
 		e.IntMax = m.intLimit()
 		return
 	}
@@ -188,7 +195,7 @@ func (m *Machine) Apply(sum []uint64, survivors int) error {
 	}
 	mean, err := step.Encoding.Decode(sum, survivors)
 	if err == nil {
-		err = m.apply(step.Kind, mean, survivors)
+		err = m.apply(step, mean, survivors)
 	}
 	if err != nil {
 		return fmt.Errorf("step %d, %s: %w", step.Ordinal, step.Kind, err)
@@ -197,16 +204,12 @@ func (m *Machine) Apply(sum []uint64, survivors int) error {
 	return nil
 }
 
-func (m *Machine) apply(kind Kind, mean update.Mean, survivors int) error {
-	switch kind {
+func (m *Machine) apply(step Step, mean update.Mean, survivors int) error {
+	switch step.Kind {
 	case Statistics:
 		return m.applyStatistics(mean.Ints)
 	case Train:
-		err := m.optimizer.Apply(m.params, aggregate.Sum{Values: mean.Values, Ints: mean.Ints, Weight: mean.Weight, Survivors: survivors})
-		if err == nil {
-			m.round++
-		}
-		return err
+		return m.train(step, mean, survivors)
 	case Grow:
 		return m.grow(mean.Ints)
 	}
@@ -267,7 +270,7 @@ func (m *Machine) begin(encoder *feature.Encoder) error {
 	if err != nil {
 		return err
 	}
-	m.encoder, m.shape, m.params, m.optimizer, m.statistics = encoder, shape, params, optimizer, nil
+	m.encoder, m.shape, m.params, m.optimizer, m.statistics, m.judged = encoder, shape, params, optimizer, nil, judged{}
 	return nil
 }
 

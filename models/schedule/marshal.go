@@ -21,9 +21,9 @@ var errState = errors.New("stored state is malformed")
 
 // MarshalBinary returns the canonical bytes of the state: magic, ordinal u32,
 // round u32, then four parts with a u32 length each (statistics or nothing,
-// encoder or nothing, parameters and optimiser memory or cells and trees,
-// evaluate words), all
-// big-endian. A restart takes them up with UnmarshalMachine instead of
+// encoder or nothing, the model, evaluate words), all big-endian. The model is
+// parameters, judgements with the best parameters where training may stop early,
+// and optimiser memory; or cells and trees. A restart takes them up with UnmarshalMachine instead of
 // replaying every sum.
 func (m *Machine) MarshalBinary() ([]byte, error) {
 	b := []byte(magic)
@@ -60,11 +60,28 @@ func (m *Machine) model() ([]byte, error) {
 	if m.forest != nil {
 		return m.storedForest()
 	}
-	var b []byte
-	for _, v := range m.params {
+	return m.optimizer.AppendState(m.appendJudged(appendParams(nil, m.params))), nil
+}
+
+func appendParams(b []byte, params []float32) []byte {
+	for _, v := range params {
 		b = binary.BigEndian.AppendUint32(b, math.Float32bits(v))
 	}
-	return m.optimizer.AppendState(b), nil
+	return b
+}
+
+// takeParams fills dst from b and returns what follows; only finite values are accepted.
+func takeParams(dst []float32, b []byte) ([]byte, error) {
+	if len(b) < 4*len(dst) {
+		return nil, fmt.Errorf("%w: %d bytes for %d parameters", errState, len(b), len(dst))
+	}
+	for i := range dst {
+		dst[i] = math.Float32frombits(binary.BigEndian.Uint32(b[4*i:]))
+		if v := float64(dst[i]); math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("%w: parameter %d is not finite", errState, i)
+		}
+	}
+	return b[4*len(dst):], nil
 }
 
 // UnmarshalMachine takes up a stored state of the same configuration. It
@@ -146,17 +163,14 @@ func (m *Machine) restoreModel(parts [4][]byte) error {
 	if err := m.begin(encoder); err != nil {
 		return err
 	}
-	model := parts[2]
-	if len(model) < 4*len(m.params) {
-		return fmt.Errorf("%w: %d bytes for %d parameters", errState, len(model), len(m.params))
+	rest, err := takeParams(m.params, parts[2])
+	if err != nil {
+		return err
 	}
-	for i := range m.params {
-		m.params[i] = math.Float32frombits(binary.BigEndian.Uint32(model[4*i:]))
-		if v := float64(m.params[i]); math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("%w: parameter %d is not finite", errState, i)
-		}
+	if rest, err = m.restoreJudged(rest); err != nil {
+		return err
 	}
-	if err := m.optimizer.SetState(model[4*len(m.params):]); err != nil {
+	if err := m.optimizer.SetState(rest); err != nil {
 		return err
 	}
 	return m.restoreTally(parts[3])

@@ -75,14 +75,17 @@ func vector(t testing.TB, m *Machine, step Step, table *feature.Table, member in
 		for range step.Encoding.Layout.Params {
 			x = append(x, float32(r.IntN(2001)-1000)/4096)
 		}
-		if step.Encoding.Layout.Ints > 0 {
-			ints = make([]int64, step.Encoding.Layout.Ints)
+		if m.Config().Algorithm.Name == aggregate.Newton {
 			d := len(m.Params())
+			ints = make([]int64, aggregate.NewtonWords(d))
 			for i, at := 0, d; i < d; i++ {
 				ints[i] = int64(r.IntN(2001)-1000) << 8
 				ints[at] = 100 << 20
 				at += d - i
 			}
+		}
+		if step.Judges {
+			ints = append(ints, lossWords(step.Round)...)
 		}
 		return x, ints, uint32(train)
 	}
@@ -322,8 +325,9 @@ func TestUnmarshalRefuses(t *testing.T) {
 }
 
 // FuzzUnmarshal: no bytes panic, and what is accepted is canonical.
-func FuzzUnmarshal(f *testing.F) {
-	cfg := config(f, arch.Logistic, aggregate.FedAdam)
+func FuzzUnmarshal(f *testing.F) { fuzzUnmarshal(f, config(f, arch.Logistic, aggregate.FedAdam)) }
+
+func fuzzUnmarshal(f *testing.F, cfg Config) {
 	fresh, err := New(cfg)
 	require.NoError(f, err)
 	for _, m := range []*Machine{fresh, trained(f, cfg)} {

@@ -50,16 +50,21 @@ func labelled(m *feature.Matrix) (*feature.Matrix, error) {
 	if !slices.Contains(m.Label, feature.Unlabelled) {
 		return m, nil
 	}
+	return pick(m, func(row int) bool { return m.Label[row] != feature.Unlabelled }), nil
+}
+
+// pick copies the rows for which keep holds, without their groups.
+func pick(m *feature.Matrix, keep func(row int) bool) *feature.Matrix {
 	out := &feature.Matrix{Numbers: m.Numbers, Cards: m.Cards}
 	for i, label := range m.Label {
-		if label != feature.Unlabelled {
+		if keep(i) {
 			out.Rows++
 			out.X = append(out.X, m.X[i*m.Numbers:(i+1)*m.Numbers]...)
 			out.C = append(out.C, m.C[i*len(m.Cards):(i+1)*len(m.Cards)]...)
 			out.Label = append(out.Label, label)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // classes reports whether rows of both labels occur.

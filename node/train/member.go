@@ -25,6 +25,7 @@ type Member struct {
 	table       *feature.Table
 	encoder     *feature.Encoder
 	train, test *feature.Matrix
+	divided     divided
 	objective   *objective
 	alone       *Fit
 	noAlone     error // ErrOneClass once found
@@ -68,7 +69,11 @@ func (m *Member) local(machine *schedule.Machine, step schedule.Step, rnd io.Rea
 		if err := m.encode(machine.Encoder()); err != nil {
 			return Vector{}, err
 		}
-		return m.trainVector(machine, step, rnd)
+		v, err := m.trainVector(machine, step, rnd)
+		if err == nil && step.Judges {
+			err = m.judge(&v, machine, step)
+		}
+		return v, err
 	case schedule.Grow:
 		return m.growVector(machine)
 	case schedule.Evaluate:
@@ -117,7 +122,7 @@ func (m *Member) encode(e *feature.Encoder) error {
 	if err := m.Close(); err != nil {
 		return err
 	}
-	m.encoder, m.train, m.test, m.alone, m.noAlone, m.figures = e, train, test, nil, nil, nil
+	m.encoder, m.train, m.test, m.alone, m.noAlone, m.figures, m.divided = e, train, test, nil, nil, nil, divided{}
 	return nil
 }
 
@@ -138,19 +143,20 @@ func (m *Member) trainVector(machine *schedule.Machine, step schedule.Step, rnd 
 	if m.train.Rows == 0 {
 		return Vector{}, errors.New("no training rows")
 	}
+	rows := m.divide(machine)
 	mini := cfg.Algorithm.Local == aggregate.MiniBatch
 	if m.objective == nil {
 		shards, batch := fullShards, fullBatch
 		if mini {
 			shards, batch = miniShards(cfg.Algorithm.Batch), miniBatch(cfg.Algorithm.Batch)
 		}
-		o, err := newObjective(cfg.Architecture, m.train, shards, batch)
+		o, err := newObjective(cfg.Architecture, rows.learn, shards, batch)
 		if err != nil {
 			return Vector{}, err
 		}
 		m.objective = o
 	}
-	v := Vector{Rows: uint32(m.train.Rows)}
+	v := Vector{Rows: uint32(rows.learn.Rows)}
 	var err error
 	if cfg.Algorithm.Name == aggregate.Scaffold {
 		v.X, err = m.scaffold(machine, step, rnd)
@@ -165,7 +171,7 @@ func (m *Member) trainVector(machine *schedule.Machine, step schedule.Step, rnd 
 		return v, err
 	}
 	if cfg.Algorithm.Name == aggregate.Newton {
-		v.Ints, err = newtonWords(cfg.Architecture, machine.Params(), m.train, grad)
+		v.Ints, err = newtonWords(cfg.Architecture, machine.Params(), rows.learn, grad)
 		return v, err
 	}
 	// Divided by the same coarse weight that the sum multiplies by, so that
@@ -184,7 +190,7 @@ func (m *Member) change(machine *schedule.Machine, rnd io.Reader) ([]float32, er
 	start := machine.Params()
 	params := append([]float32(nil), start...)
 	a := newAdam(len(params), algorithm.LocalRate)
-	rows := allRows(m.train.Rows)
+	rows := allRows(m.objective.data.Rows)
 	var near *proximal
 	if algorithm.Proximal > 0 {
 		near = &proximal{mu: algorithm.Proximal, start: start}
@@ -272,7 +278,8 @@ func (m *Member) Evaluate(machine *schedule.Machine) (*Figures, error) {
 	}
 	spec := machine.Config().Architecture
 	var err error
-	if f.Federated, err = Scores(spec, machine.Params(), m.test); err != nil {
+	params, _ := machine.Chosen()
+	if f.Federated, err = Scores(spec, params, m.test); err != nil {
 		return nil, err
 	}
 	fit, err := m.Alone(machine)

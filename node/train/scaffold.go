@@ -66,7 +66,7 @@ func (m *Member) scaffold(machine *schedule.Machine, step schedule.Step, rnd io.
 
 // corrected takes the local steps and returns where they end and their number.
 func (m *Member) corrected(algorithm aggregate.Spec, start, shift []float32, rnd io.Reader) (y []float32, steps int, err error) {
-	o, rows := m.objective, allRows(m.train.Rows)
+	o, rows := m.objective, allRows(m.objective.data.Rows)
 	y = o.engine.Params()
 	copy(y, start)
 	grad := make([]float32, len(y))

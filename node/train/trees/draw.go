@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
+
+	"github.com/koinon-eu/koinon/models/feature"
 )
 
 // draw is a pseudo-random function of rows: AES-128 under a key that HKDF makes
@@ -45,4 +47,21 @@ func unit(b []byte) float64 {
 func (d *draw) below(key uint64, probability float64) bool {
 	a, _ := d.pair(key)
 	return a < probability
+}
+
+// Held tells which of the given rows of a table judge when to stop: those whose
+// PRF(plan, row) is below share, so that they are the same in every round and no
+// side can choose them (trees 33). A row is known by its identifier or, without
+// one, by its number in the file.
+func Held(plan [32]byte, share float64, t *feature.Table, rows []int32) []bool {
+	return held(plan, share, recordKeys(t, rows))
+}
+
+func held(plan [32]byte, share float64, keys []uint64) []bool {
+	d := newDraw(plan, "validation", 0)
+	out := make([]bool, len(keys))
+	for i, key := range keys {
+		out[i] = d.below(key, share)
+	}
+	return out
 }

@@ -63,12 +63,7 @@ func NewGrower(m *trees.Machine, data *Data, o Options) (*Grower, error) {
 		g.values = append(g.values, make([]uint64, data.rows))
 	}
 	if p.Patience > 0 {
-		plan, share := m.Config().Plan, p.Validation
-		d := newDraw(plan, "validation", 0)
-		g.held = make([]bool, data.rows)
-		for i, key := range data.keys {
-			g.held[i] = d.below(key, share)
-		}
+		g.held = held(m.Config().Plan, p.Validation, data.keys)
 	}
 	g.workers = make([]worker, g.threads)
 	return g, nil

@@ -39,6 +39,8 @@ type drawn struct {
 	statement []byte // empty when a gate keeps the candidate back
 	reason    string
 	report    *report.Report
+	stopped   *card.Stop // nil without early stopping
+	final     []byte     // artifact of the final parameters, where the candidate has earlier ones
 }
 
 // build makes artifact, report, card and, when every gate has passed, the statement that two people may approve.
@@ -56,7 +58,11 @@ func (c candidate) build() (drawn, error) {
 		return drawn{}, err
 	}
 	record := c.card(model, digest, rep)
-	out := drawn{report: rep, files: release.Files{
+	final, err := c.final(model)
+	if err != nil {
+		return drawn{}, err
+	}
+	out := drawn{report: rep, stopped: c.stopped(), final: final, files: release.Files{
 		release.ArtifactFile: body, release.EncoderFile: model.Encoder.Canonical(), release.ReportTextFile: rep.Markdown(),
 		release.CardTextFile: record.Markdown(),
 	}}
@@ -128,12 +134,13 @@ func (c candidate) artifact() (*artifact.Model, []byte, error) {
 	operating := threshold(c.machine.Tally(), c.plan.Operating.FPR)
 	high := threshold(c.machine.Tally(), highShare*c.plan.Operating.FPR)
 	plan := c.plan.Digest()
+	params, _ := c.machine.Chosen()
 	model := &artifact.Model{
 		Header: artifact.Header{
 			Name: c.name, Purpose: c.plan.Declaration.PurposeCode, Plan: plan.String(),
 			Architecture: c.machine.Config().Architecture, Threshold: operating, Bands: artifact.BandsAt(operating, high),
 		},
-		Encoder: c.machine.Encoder(), Params: c.machine.Params(),
+		Encoder: c.machine.Encoder(), Params: params,
 	}
 	if forest := c.machine.Forest(); forest != nil {
 		model.Ensemble = forest.Ensemble()
@@ -215,6 +222,7 @@ func (c candidate) card(model *artifact.Model, digest [32]byte, rep *report.Repo
 		},
 		Model: card.Model{
 			Architecture: c.plan.Architecture.Kind, Parameters: &parameters, Digest: hex.EncodeToString(digest[:]),
+			Stop: c.stopped(),
 		},
 	}
 	c.columns(r, e)

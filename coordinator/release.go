@@ -95,19 +95,22 @@ func (r *run) draw(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := r.c.keep(name, built.files); err != nil {
+	if err := r.c.keep(r.c.candidates(name), built.files); err != nil {
+		return "", err
+	}
+	stopping, err := r.c.keepFinal(name, built)
+	if err != nil {
 		return "", err
 	}
 	return name, r.c.book.Draw(ctx, admin.Drawn{
 		Name: name, Run: runName(r.id), Plan: r.plan.Plan.Name, Statement: built.statement, Gates: built.gates,
-		Reason: built.reason, Folder: name,
+		Reason: built.reason, Folder: name, Stopping: stopping,
 	})
 }
 
-// keep stores a candidate's files in a folder. After a restart between the files and their record they are there
+// keep stores files in a directory of their own. After a restart between the files and their record they are there
 // already and the same, because drawing up is deterministic.
-func (c *Coordinator) keep(folder string, files release.Files) error {
-	dir := c.candidates(folder)
+func (c *Coordinator) keep(dir string, files release.Files) error {
 	err := release.Write(dir, files)
 	if !errors.Is(err, fs.ErrExist) {
 		return err
@@ -186,7 +189,7 @@ func (c *Coordinator) redraw(d *admin.Drawn) error {
 	digest := release.Digest(sha256.Sum256(built.files[release.CardFile]))
 	d.Folder = d.Name + "-" + digest.String()[:12]
 	d.Gates, d.Reason, d.Statement = built.gates, built.reason, built.statement
-	return c.keep(d.Folder, built.files)
+	return c.keep(c.candidates(d.Folder), built.files)
 }
 
 func sameFiles(a, b release.Files) bool {

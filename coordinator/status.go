@@ -96,7 +96,7 @@ func (c *Coordinator) Runs(one *[16]byte, rounds bool) ([]*pb.RunStatus, error) 
 func (c *Coordinator) status(r Run, rounds bool) *pb.RunStatus {
 	s := &pb.RunStatus{
 		Run: r.ID[:], Plan: r.Plan[:], PlanName: r.Name, State: r.State, Reason: r.Reason, Step: r.Step, Steps: r.Steps,
-		Release: r.Release,
+		Release: r.Release, Stopping: c.stoppingStatus(r),
 	}
 	if n := len(r.Rounds); n > 0 {
 		s.Round = r.Rounds[n-1].Number

@@ -44,8 +44,21 @@ type Drawn struct {
 	Reason    string `json:"reason,omitempty"` // why it is gated
 	Folder    string `json:"folder"`           // of its files, below the candidates' directory
 
+	Stopping *Stopping `json:"stopping,omitempty"` // what early stopping chose
+
 	Answers map[int]string `json:"answers,omitempty"` // in writing, to gates with a finding, by place from 0
 	By      string         `json:"by,omitempty"`      // who gave the newest answer
+}
+
+// Stopping says which parameters of a run with early stopping the candidate has. Best and Final are digests of
+// artifacts, hexadecimal; Final is empty where the final parameters are the candidate's.
+type Stopping struct {
+	Rounds int      `json:"rounds"`         // training rounds that were run
+	Chosen int      `json:"chosen"`         // after so many of them
+	Loss   *float64 `json:"loss,omitempty"` // validation loss a row in nats, if they were judged
+	Best   string   `json:"best"`
+	Final  string   `json:"final,omitempty"`
+	Path   string   `json:"path,omitempty"` // folder of the final artifact, below the releases directory
 }
 
 // Release is a candidate and what became of it.

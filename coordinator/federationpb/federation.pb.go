@@ -1736,6 +1736,102 @@ func (x *SpotChunk) GetPath() [][]byte {
 	return nil
 }
 
+type StartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Plan          []byte                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"` // digest
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartRequest) Reset() {
+	*x = StartRequest{}
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartRequest) ProtoMessage() {}
+
+func (x *StartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
+func (*StartRequest) Descriptor() ([]byte, []int) {
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *StartRequest) GetPlan() []byte {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+type StartChunk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	File          string                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"` // whose next bytes these are
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartChunk) Reset() {
+	*x = StartChunk{}
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartChunk) ProtoMessage() {}
+
+func (x *StartChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartChunk.ProtoReflect.Descriptor instead.
+func (*StartChunk) Descriptor() ([]byte, []int) {
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *StartChunk) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *StartChunk) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 type InviteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
@@ -1746,7 +1842,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[28]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1758,7 +1854,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[28]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1771,7 +1867,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{28}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *InviteRequest) GetMember() string {
@@ -1798,7 +1894,7 @@ type InviteReply struct {
 
 func (x *InviteReply) Reset() {
 	*x = InviteReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[29]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1810,7 +1906,7 @@ func (x *InviteReply) String() string {
 func (*InviteReply) ProtoMessage() {}
 
 func (x *InviteReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[29]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +1919,7 @@ func (x *InviteReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteReply.ProtoReflect.Descriptor instead.
 func (*InviteReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{29}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *InviteReply) GetInvite() string {
@@ -1848,7 +1944,7 @@ type MembersRequest struct {
 
 func (x *MembersRequest) Reset() {
 	*x = MembersRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[30]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +1956,7 @@ func (x *MembersRequest) String() string {
 func (*MembersRequest) ProtoMessage() {}
 
 func (x *MembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[30]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +1969,7 @@ func (x *MembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersRequest.ProtoReflect.Descriptor instead.
 func (*MembersRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{30}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{32}
 }
 
 type MemberStatus struct {
@@ -1893,7 +1989,7 @@ type MemberStatus struct {
 
 func (x *MemberStatus) Reset() {
 	*x = MemberStatus{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[31]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +2001,7 @@ func (x *MemberStatus) String() string {
 func (*MemberStatus) ProtoMessage() {}
 
 func (x *MemberStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[31]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +2014,7 @@ func (x *MemberStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberStatus.ProtoReflect.Descriptor instead.
 func (*MemberStatus) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{31}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *MemberStatus) GetName() string {
@@ -1994,7 +2090,7 @@ type MembersReply struct {
 
 func (x *MembersReply) Reset() {
 	*x = MembersReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[32]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2006,7 +2102,7 @@ func (x *MembersReply) String() string {
 func (*MembersReply) ProtoMessage() {}
 
 func (x *MembersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[32]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2019,7 +2115,7 @@ func (x *MembersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersReply.ProtoReflect.Descriptor instead.
 func (*MembersReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{32}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *MembersReply) GetMembers() []*MemberStatus {
@@ -2047,7 +2143,7 @@ type SuspendRequest struct {
 
 func (x *SuspendRequest) Reset() {
 	*x = SuspendRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[33]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2059,7 +2155,7 @@ func (x *SuspendRequest) String() string {
 func (*SuspendRequest) ProtoMessage() {}
 
 func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[33]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2072,7 +2168,7 @@ func (x *SuspendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendRequest.ProtoReflect.Descriptor instead.
 func (*SuspendRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{33}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SuspendRequest) GetMember() string {
@@ -2104,7 +2200,7 @@ type SuspendReply struct {
 
 func (x *SuspendReply) Reset() {
 	*x = SuspendReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[34]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2212,7 @@ func (x *SuspendReply) String() string {
 func (*SuspendReply) ProtoMessage() {}
 
 func (x *SuspendReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[34]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2225,7 @@ func (x *SuspendReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendReply.ProtoReflect.Descriptor instead.
 func (*SuspendReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{34}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{36}
 }
 
 type SubmitPlanRequest struct {
@@ -2141,7 +2237,7 @@ type SubmitPlanRequest struct {
 
 func (x *SubmitPlanRequest) Reset() {
 	*x = SubmitPlanRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[35]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2153,7 +2249,7 @@ func (x *SubmitPlanRequest) String() string {
 func (*SubmitPlanRequest) ProtoMessage() {}
 
 func (x *SubmitPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[35]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2166,7 +2262,7 @@ func (x *SubmitPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitPlanRequest.ProtoReflect.Descriptor instead.
 func (*SubmitPlanRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{35}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SubmitPlanRequest) GetPlan() []byte {
@@ -2185,7 +2281,7 @@ type SubmitPlanReply struct {
 
 func (x *SubmitPlanReply) Reset() {
 	*x = SubmitPlanReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[36]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2293,7 @@ func (x *SubmitPlanReply) String() string {
 func (*SubmitPlanReply) ProtoMessage() {}
 
 func (x *SubmitPlanReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[36]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2306,7 @@ func (x *SubmitPlanReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitPlanReply.ProtoReflect.Descriptor instead.
 func (*SubmitPlanReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{36}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SubmitPlanReply) GetDigest() []byte {
@@ -2229,7 +2325,7 @@ type PlansRequest struct {
 
 func (x *PlansRequest) Reset() {
 	*x = PlansRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[37]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2241,7 +2337,7 @@ func (x *PlansRequest) String() string {
 func (*PlansRequest) ProtoMessage() {}
 
 func (x *PlansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[37]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2254,7 +2350,7 @@ func (x *PlansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlansRequest.ProtoReflect.Descriptor instead.
 func (*PlansRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{37}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PlansRequest) GetDigest() []byte {
@@ -2278,7 +2374,7 @@ type PlanStatus struct {
 
 func (x *PlanStatus) Reset() {
 	*x = PlanStatus{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[38]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +2386,7 @@ func (x *PlanStatus) String() string {
 func (*PlanStatus) ProtoMessage() {}
 
 func (x *PlanStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[38]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +2399,7 @@ func (x *PlanStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanStatus.ProtoReflect.Descriptor instead.
 func (*PlanStatus) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{38}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PlanStatus) GetPlan() []byte {
@@ -2357,7 +2453,7 @@ type PlansReply struct {
 
 func (x *PlansReply) Reset() {
 	*x = PlansReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[39]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2369,7 +2465,7 @@ func (x *PlansReply) String() string {
 func (*PlansReply) ProtoMessage() {}
 
 func (x *PlansReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[39]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2382,7 +2478,7 @@ func (x *PlansReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlansReply.ProtoReflect.Descriptor instead.
 func (*PlansReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{39}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PlansReply) GetPlans() []*PlanStatus {
@@ -2401,7 +2497,7 @@ type StartRunRequest struct {
 
 func (x *StartRunRequest) Reset() {
 	*x = StartRunRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[40]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2413,7 +2509,7 @@ func (x *StartRunRequest) String() string {
 func (*StartRunRequest) ProtoMessage() {}
 
 func (x *StartRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[40]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2426,7 +2522,7 @@ func (x *StartRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRunRequest.ProtoReflect.Descriptor instead.
 func (*StartRunRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{40}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StartRunRequest) GetPlan() []byte {
@@ -2445,7 +2541,7 @@ type StartRunReply struct {
 
 func (x *StartRunReply) Reset() {
 	*x = StartRunReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[41]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2457,7 +2553,7 @@ func (x *StartRunReply) String() string {
 func (*StartRunReply) ProtoMessage() {}
 
 func (x *StartRunReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[41]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2470,7 +2566,7 @@ func (x *StartRunReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRunReply.ProtoReflect.Descriptor instead.
 func (*StartRunReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{41}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *StartRunReply) GetRun() []byte {
@@ -2490,7 +2586,7 @@ type RunsRequest struct {
 
 func (x *RunsRequest) Reset() {
 	*x = RunsRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[42]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2502,7 +2598,7 @@ func (x *RunsRequest) String() string {
 func (*RunsRequest) ProtoMessage() {}
 
 func (x *RunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[42]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2515,7 +2611,7 @@ func (x *RunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunsRequest.ProtoReflect.Descriptor instead.
 func (*RunsRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{42}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *RunsRequest) GetRun() []byte {
@@ -2552,7 +2648,7 @@ type RoundStatus struct {
 
 func (x *RoundStatus) Reset() {
 	*x = RoundStatus{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[43]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2564,7 +2660,7 @@ func (x *RoundStatus) String() string {
 func (*RoundStatus) ProtoMessage() {}
 
 func (x *RoundStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[43]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2577,7 +2673,7 @@ func (x *RoundStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoundStatus.ProtoReflect.Descriptor instead.
 func (*RoundStatus) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{43}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RoundStatus) GetRound() uint32 {
@@ -2677,13 +2773,14 @@ type RunStatus struct {
 	Rounds        []*RoundStatus         `protobuf:"bytes,9,rep,name=rounds,proto3" json:"rounds,omitempty"`
 	Release       string                 `protobuf:"bytes,10,opt,name=release,proto3" json:"release,omitempty"`
 	Excluded      []string               `protobuf:"bytes,11,rep,name=excluded,proto3" json:"excluded,omitempty"` // members that take no part in later rounds, each with the reason
+	Stopping      *Stopping              `protobuf:"bytes,12,opt,name=stopping,proto3" json:"stopping,omitempty"` // of an evaluated run whose plan has a stop
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RunStatus) Reset() {
 	*x = RunStatus{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[44]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2695,7 +2792,7 @@ func (x *RunStatus) String() string {
 func (*RunStatus) ProtoMessage() {}
 
 func (x *RunStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[44]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2708,7 +2805,7 @@ func (x *RunStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStatus.ProtoReflect.Descriptor instead.
 func (*RunStatus) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{44}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RunStatus) GetRun() []byte {
@@ -2788,6 +2885,106 @@ func (x *RunStatus) GetExcluded() []string {
 	return nil
 }
 
+func (x *RunStatus) GetStopping() *Stopping {
+	if x != nil {
+		return x.Stopping
+	}
+	return nil
+}
+
+// Stopping says what early stopping chose: the best model is the candidate, the final one is kept beside it.
+type Stopping struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rounds        uint32                 `protobuf:"varint,1,opt,name=rounds,proto3" json:"rounds,omitempty"` // training rounds that were run
+	Planned       uint32                 `protobuf:"varint,2,opt,name=planned,proto3" json:"planned,omitempty"`
+	Chosen        uint32                 `protobuf:"varint,3,opt,name=chosen,proto3" json:"chosen,omitempty"` // the candidate's parameters are those after so many
+	Loss          float64                `protobuf:"fixed64,4,opt,name=loss,proto3" json:"loss,omitempty"`    // their validation loss a row, in nats; NaN where nothing judged them
+	Best          []byte                 `protobuf:"bytes,5,opt,name=best,proto3" json:"best,omitempty"`      // digest of the candidate's artifact
+	Final         []byte                 `protobuf:"bytes,6,opt,name=final,proto3" json:"final,omitempty"`    // digest of the artifact with the final parameters
+	Path          string                 `protobuf:"bytes,7,opt,name=path,proto3" json:"path,omitempty"`      // where the final artifact is, below the coordinator's releases directory
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stopping) Reset() {
+	*x = Stopping{}
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stopping) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stopping) ProtoMessage() {}
+
+func (x *Stopping) ProtoReflect() protoreflect.Message {
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stopping.ProtoReflect.Descriptor instead.
+func (*Stopping) Descriptor() ([]byte, []int) {
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Stopping) GetRounds() uint32 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+func (x *Stopping) GetPlanned() uint32 {
+	if x != nil {
+		return x.Planned
+	}
+	return 0
+}
+
+func (x *Stopping) GetChosen() uint32 {
+	if x != nil {
+		return x.Chosen
+	}
+	return 0
+}
+
+func (x *Stopping) GetLoss() float64 {
+	if x != nil {
+		return x.Loss
+	}
+	return 0
+}
+
+func (x *Stopping) GetBest() []byte {
+	if x != nil {
+		return x.Best
+	}
+	return nil
+}
+
+func (x *Stopping) GetFinal() []byte {
+	if x != nil {
+		return x.Final
+	}
+	return nil
+}
+
+func (x *Stopping) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
 type RunsReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Runs          []*RunStatus           `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
@@ -2797,7 +2994,7 @@ type RunsReply struct {
 
 func (x *RunsReply) Reset() {
 	*x = RunsReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[45]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2809,7 +3006,7 @@ func (x *RunsReply) String() string {
 func (*RunsReply) ProtoMessage() {}
 
 func (x *RunsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[45]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2822,7 +3019,7 @@ func (x *RunsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunsReply.ProtoReflect.Descriptor instead.
 func (*RunsReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{45}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *RunsReply) GetRuns() []*RunStatus {
@@ -2842,7 +3039,7 @@ type StopRunRequest struct {
 
 func (x *StopRunRequest) Reset() {
 	*x = StopRunRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[46]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2854,7 +3051,7 @@ func (x *StopRunRequest) String() string {
 func (*StopRunRequest) ProtoMessage() {}
 
 func (x *StopRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[46]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2867,7 +3064,7 @@ func (x *StopRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRunRequest.ProtoReflect.Descriptor instead.
 func (*StopRunRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{46}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *StopRunRequest) GetRun() []byte {
@@ -2892,7 +3089,7 @@ type StopRunReply struct {
 
 func (x *StopRunReply) Reset() {
 	*x = StopRunReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[47]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2904,7 +3101,7 @@ func (x *StopRunReply) String() string {
 func (*StopRunReply) ProtoMessage() {}
 
 func (x *StopRunReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[47]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2917,7 +3114,7 @@ func (x *StopRunReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRunReply.ProtoReflect.Descriptor instead.
 func (*StopRunReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{47}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{50}
 }
 
 type ReleasesRequest struct {
@@ -2929,7 +3126,7 @@ type ReleasesRequest struct {
 
 func (x *ReleasesRequest) Reset() {
 	*x = ReleasesRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[48]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2941,7 +3138,7 @@ func (x *ReleasesRequest) String() string {
 func (*ReleasesRequest) ProtoMessage() {}
 
 func (x *ReleasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[48]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2954,7 +3151,7 @@ func (x *ReleasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleasesRequest.ProtoReflect.Descriptor instead.
 func (*ReleasesRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{48}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ReleasesRequest) GetName() string {
@@ -2975,7 +3172,7 @@ type GateStatus struct {
 
 func (x *GateStatus) Reset() {
 	*x = GateStatus{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[49]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2987,7 +3184,7 @@ func (x *GateStatus) String() string {
 func (*GateStatus) ProtoMessage() {}
 
 func (x *GateStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[49]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3000,7 +3197,7 @@ func (x *GateStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GateStatus.ProtoReflect.Descriptor instead.
 func (*GateStatus) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{49}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GateStatus) GetText() string {
@@ -3035,7 +3232,7 @@ type ApprovalStatus struct {
 
 func (x *ApprovalStatus) Reset() {
 	*x = ApprovalStatus{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[50]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3047,7 +3244,7 @@ func (x *ApprovalStatus) String() string {
 func (*ApprovalStatus) ProtoMessage() {}
 
 func (x *ApprovalStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[50]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3060,7 +3257,7 @@ func (x *ApprovalStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalStatus.ProtoReflect.Descriptor instead.
 func (*ApprovalStatus) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{50}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ApprovalStatus) GetPerson() string {
@@ -3101,7 +3298,7 @@ type ReleaseStatus struct {
 
 func (x *ReleaseStatus) Reset() {
 	*x = ReleaseStatus{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[51]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3113,7 +3310,7 @@ func (x *ReleaseStatus) String() string {
 func (*ReleaseStatus) ProtoMessage() {}
 
 func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[51]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3126,7 +3323,7 @@ func (x *ReleaseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStatus.ProtoReflect.Descriptor instead.
 func (*ReleaseStatus) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{51}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ReleaseStatus) GetName() string {
@@ -3201,7 +3398,7 @@ type ReleasesReply struct {
 
 func (x *ReleasesReply) Reset() {
 	*x = ReleasesReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[52]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3213,7 +3410,7 @@ func (x *ReleasesReply) String() string {
 func (*ReleasesReply) ProtoMessage() {}
 
 func (x *ReleasesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[52]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3226,7 +3423,7 @@ func (x *ReleasesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleasesReply.ProtoReflect.Descriptor instead.
 func (*ReleasesReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{52}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ReleasesReply) GetReleases() []*ReleaseStatus {
@@ -3247,7 +3444,7 @@ type AnswerGateRequest struct {
 
 func (x *AnswerGateRequest) Reset() {
 	*x = AnswerGateRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[53]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3259,7 +3456,7 @@ func (x *AnswerGateRequest) String() string {
 func (*AnswerGateRequest) ProtoMessage() {}
 
 func (x *AnswerGateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[53]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3272,7 +3469,7 @@ func (x *AnswerGateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerGateRequest.ProtoReflect.Descriptor instead.
 func (*AnswerGateRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{53}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AnswerGateRequest) GetName() string {
@@ -3305,7 +3502,7 @@ type AnswerGateReply struct {
 
 func (x *AnswerGateReply) Reset() {
 	*x = AnswerGateReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[54]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3317,7 +3514,7 @@ func (x *AnswerGateReply) String() string {
 func (*AnswerGateReply) ProtoMessage() {}
 
 func (x *AnswerGateReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[54]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3330,7 +3527,7 @@ func (x *AnswerGateReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerGateReply.ProtoReflect.Descriptor instead.
 func (*AnswerGateReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{54}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *AnswerGateReply) GetState() string {
@@ -3350,7 +3547,7 @@ type ApproveReleaseRequest struct {
 
 func (x *ApproveReleaseRequest) Reset() {
 	*x = ApproveReleaseRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[55]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3362,7 +3559,7 @@ func (x *ApproveReleaseRequest) String() string {
 func (*ApproveReleaseRequest) ProtoMessage() {}
 
 func (x *ApproveReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[55]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3375,7 +3572,7 @@ func (x *ApproveReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ApproveReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{55}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ApproveReleaseRequest) GetName() string {
@@ -3401,7 +3598,7 @@ type ApproveReleaseReply struct {
 
 func (x *ApproveReleaseReply) Reset() {
 	*x = ApproveReleaseReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[56]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3413,7 +3610,7 @@ func (x *ApproveReleaseReply) String() string {
 func (*ApproveReleaseReply) ProtoMessage() {}
 
 func (x *ApproveReleaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[56]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3426,7 +3623,7 @@ func (x *ApproveReleaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveReleaseReply.ProtoReflect.Descriptor instead.
 func (*ApproveReleaseReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{56}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ApproveReleaseReply) GetState() string {
@@ -3447,7 +3644,7 @@ type RevokeReleaseRequest struct {
 
 func (x *RevokeReleaseRequest) Reset() {
 	*x = RevokeReleaseRequest{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[57]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3459,7 +3656,7 @@ func (x *RevokeReleaseRequest) String() string {
 func (*RevokeReleaseRequest) ProtoMessage() {}
 
 func (x *RevokeReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[57]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3472,7 +3669,7 @@ func (x *RevokeReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeReleaseRequest.ProtoReflect.Descriptor instead.
 func (*RevokeReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{57}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RevokeReleaseRequest) GetName() string {
@@ -3504,7 +3701,7 @@ type RevokeReleaseReply struct {
 
 func (x *RevokeReleaseReply) Reset() {
 	*x = RevokeReleaseReply{}
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[58]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3516,7 +3713,7 @@ func (x *RevokeReleaseReply) String() string {
 func (*RevokeReleaseReply) ProtoMessage() {}
 
 func (x *RevokeReleaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_coordinator_federationpb_federation_proto_msgTypes[58]
+	mi := &file_coordinator_federationpb_federation_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3529,7 +3726,7 @@ func (x *RevokeReleaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeReleaseReply.ProtoReflect.Descriptor instead.
 func (*RevokeReleaseReply) Descriptor() ([]byte, []int) {
-	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{58}
+	return file_coordinator_federationpb_federation_proto_rawDescGZIP(), []int{61}
 }
 
 var File_coordinator_federationpb_federation_proto protoreflect.FileDescriptor
@@ -3647,7 +3844,13 @@ const file_coordinator_federationpb_federation_proto_rawDesc = "" +
 	"\tSpotChunk\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\rR\x06member\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12\x12\n" +
-	"\x04path\x18\x03 \x03(\fR\x04path\"L\n" +
+	"\x04path\x18\x03 \x03(\fR\x04path\"\"\n" +
+	"\fStartRequest\x12\x12\n" +
+	"\x04plan\x18\x01 \x01(\fR\x04plan\"4\n" +
+	"\n" +
+	"StartChunk\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"L\n" +
 	"\rInviteRequest\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12#\n" +
 	"\rvalid_seconds\x18\x02 \x01(\x03R\fvalidSeconds\"?\n" +
@@ -3710,7 +3913,7 @@ const file_coordinator_federationpb_federation_proto_rawDesc = "" +
 	"\x05bytes\x18\n" +
 	" \x01(\x04R\x05bytes\x12\x10\n" +
 	"\x03sum\x18\v \x01(\rR\x03sum\x12\x12\n" +
-	"\x04sums\x18\f \x01(\rR\x04sums\"\xaa\x02\n" +
+	"\x04sums\x18\f \x01(\rR\x04sums\"\xe3\x02\n" +
 	"\tRunStatus\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\fR\x03run\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\fR\x04plan\x12\x1b\n" +
@@ -3723,7 +3926,16 @@ const file_coordinator_federationpb_federation_proto_rawDesc = "" +
 	"\x06rounds\x18\t \x03(\v2\x1e.koinon.federation.RoundStatusR\x06rounds\x12\x18\n" +
 	"\arelease\x18\n" +
 	" \x01(\tR\arelease\x12\x1a\n" +
-	"\bexcluded\x18\v \x03(\tR\bexcluded\"=\n" +
+	"\bexcluded\x18\v \x03(\tR\bexcluded\x127\n" +
+	"\bstopping\x18\f \x01(\v2\x1b.koinon.federation.StoppingR\bstopping\"\xa6\x01\n" +
+	"\bStopping\x12\x16\n" +
+	"\x06rounds\x18\x01 \x01(\rR\x06rounds\x12\x18\n" +
+	"\aplanned\x18\x02 \x01(\rR\aplanned\x12\x16\n" +
+	"\x06chosen\x18\x03 \x01(\rR\x06chosen\x12\x12\n" +
+	"\x04loss\x18\x04 \x01(\x01R\x04loss\x12\x12\n" +
+	"\x04best\x18\x05 \x01(\fR\x04best\x12\x14\n" +
+	"\x05final\x18\x06 \x01(\fR\x05final\x12\x12\n" +
+	"\x04path\x18\a \x01(\tR\x04path\"=\n" +
 	"\tRunsReply\x120\n" +
 	"\x04runs\x18\x01 \x03(\v2\x1c.koinon.federation.RunStatusR\x04runs\":\n" +
 	"\x0eStopRunRequest\x12\x10\n" +
@@ -3770,7 +3982,7 @@ const file_coordinator_federationpb_federation_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x14\n" +
 	"\x12RevokeReleaseReply2W\n" +
 	"\tEnrolment\x12J\n" +
-	"\x06Enroll\x12 .koinon.federation.EnrollRequest\x1a\x1e.koinon.federation.EnrollReply2\xab\x05\n" +
+	"\x06Enroll\x12 .koinon.federation.EnrollRequest\x1a\x1e.koinon.federation.EnrollReply2\xf6\x05\n" +
 	"\n" +
 	"Federation\x12D\n" +
 	"\x04Sync\x12\x1e.koinon.federation.SyncRequest\x1a\x1c.koinon.federation.SyncReply\x12M\n" +
@@ -3781,7 +3993,8 @@ const file_coordinator_federationpb_federation_proto_rawDesc = "" +
 	"\x04Have\x12\x1e.koinon.federation.HaveRequest\x1a\x1c.koinon.federation.HaveReply\x12J\n" +
 	"\x06Rounds\x12 .koinon.federation.RoundsRequest\x1a\x1e.koinon.federation.RoundsReply\x12C\n" +
 	"\x03Sum\x12\x1d.koinon.federation.SumRequest\x1a\x1b.koinon.federation.SumChunk0\x01\x12F\n" +
-	"\x04Spot\x12\x1e.koinon.federation.SpotRequest\x1a\x1c.koinon.federation.SpotChunk0\x012\xe8\a\n" +
+	"\x04Spot\x12\x1e.koinon.federation.SpotRequest\x1a\x1c.koinon.federation.SpotChunk0\x01\x12I\n" +
+	"\x05Start\x12\x1f.koinon.federation.StartRequest\x1a\x1d.koinon.federation.StartChunk0\x012\xe8\a\n" +
 	"\x05Admin\x12J\n" +
 	"\x06Invite\x12 .koinon.federation.InviteRequest\x1a\x1e.koinon.federation.InviteReply\x12M\n" +
 	"\aMembers\x12!.koinon.federation.MembersRequest\x1a\x1f.koinon.federation.MembersReply\x12M\n" +
@@ -3810,7 +4023,7 @@ func file_coordinator_federationpb_federation_proto_rawDescGZIP() []byte {
 	return file_coordinator_federationpb_federation_proto_rawDescData
 }
 
-var file_coordinator_federationpb_federation_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
+var file_coordinator_federationpb_federation_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_coordinator_federationpb_federation_proto_goTypes = []any{
 	(*EnrollRequest)(nil),         // 0: koinon.federation.EnrollRequest
 	(*EnrollReply)(nil),           // 1: koinon.federation.EnrollReply
@@ -3840,37 +4053,40 @@ var file_coordinator_federationpb_federation_proto_goTypes = []any{
 	(*SumChunk)(nil),              // 25: koinon.federation.SumChunk
 	(*SpotRequest)(nil),           // 26: koinon.federation.SpotRequest
 	(*SpotChunk)(nil),             // 27: koinon.federation.SpotChunk
-	(*InviteRequest)(nil),         // 28: koinon.federation.InviteRequest
-	(*InviteReply)(nil),           // 29: koinon.federation.InviteReply
-	(*MembersRequest)(nil),        // 30: koinon.federation.MembersRequest
-	(*MemberStatus)(nil),          // 31: koinon.federation.MemberStatus
-	(*MembersReply)(nil),          // 32: koinon.federation.MembersReply
-	(*SuspendRequest)(nil),        // 33: koinon.federation.SuspendRequest
-	(*SuspendReply)(nil),          // 34: koinon.federation.SuspendReply
-	(*SubmitPlanRequest)(nil),     // 35: koinon.federation.SubmitPlanRequest
-	(*SubmitPlanReply)(nil),       // 36: koinon.federation.SubmitPlanReply
-	(*PlansRequest)(nil),          // 37: koinon.federation.PlansRequest
-	(*PlanStatus)(nil),            // 38: koinon.federation.PlanStatus
-	(*PlansReply)(nil),            // 39: koinon.federation.PlansReply
-	(*StartRunRequest)(nil),       // 40: koinon.federation.StartRunRequest
-	(*StartRunReply)(nil),         // 41: koinon.federation.StartRunReply
-	(*RunsRequest)(nil),           // 42: koinon.federation.RunsRequest
-	(*RoundStatus)(nil),           // 43: koinon.federation.RoundStatus
-	(*RunStatus)(nil),             // 44: koinon.federation.RunStatus
-	(*RunsReply)(nil),             // 45: koinon.federation.RunsReply
-	(*StopRunRequest)(nil),        // 46: koinon.federation.StopRunRequest
-	(*StopRunReply)(nil),          // 47: koinon.federation.StopRunReply
-	(*ReleasesRequest)(nil),       // 48: koinon.federation.ReleasesRequest
-	(*GateStatus)(nil),            // 49: koinon.federation.GateStatus
-	(*ApprovalStatus)(nil),        // 50: koinon.federation.ApprovalStatus
-	(*ReleaseStatus)(nil),         // 51: koinon.federation.ReleaseStatus
-	(*ReleasesReply)(nil),         // 52: koinon.federation.ReleasesReply
-	(*AnswerGateRequest)(nil),     // 53: koinon.federation.AnswerGateRequest
-	(*AnswerGateReply)(nil),       // 54: koinon.federation.AnswerGateReply
-	(*ApproveReleaseRequest)(nil), // 55: koinon.federation.ApproveReleaseRequest
-	(*ApproveReleaseReply)(nil),   // 56: koinon.federation.ApproveReleaseReply
-	(*RevokeReleaseRequest)(nil),  // 57: koinon.federation.RevokeReleaseRequest
-	(*RevokeReleaseReply)(nil),    // 58: koinon.federation.RevokeReleaseReply
+	(*StartRequest)(nil),          // 28: koinon.federation.StartRequest
+	(*StartChunk)(nil),            // 29: koinon.federation.StartChunk
+	(*InviteRequest)(nil),         // 30: koinon.federation.InviteRequest
+	(*InviteReply)(nil),           // 31: koinon.federation.InviteReply
+	(*MembersRequest)(nil),        // 32: koinon.federation.MembersRequest
+	(*MemberStatus)(nil),          // 33: koinon.federation.MemberStatus
+	(*MembersReply)(nil),          // 34: koinon.federation.MembersReply
+	(*SuspendRequest)(nil),        // 35: koinon.federation.SuspendRequest
+	(*SuspendReply)(nil),          // 36: koinon.federation.SuspendReply
+	(*SubmitPlanRequest)(nil),     // 37: koinon.federation.SubmitPlanRequest
+	(*SubmitPlanReply)(nil),       // 38: koinon.federation.SubmitPlanReply
+	(*PlansRequest)(nil),          // 39: koinon.federation.PlansRequest
+	(*PlanStatus)(nil),            // 40: koinon.federation.PlanStatus
+	(*PlansReply)(nil),            // 41: koinon.federation.PlansReply
+	(*StartRunRequest)(nil),       // 42: koinon.federation.StartRunRequest
+	(*StartRunReply)(nil),         // 43: koinon.federation.StartRunReply
+	(*RunsRequest)(nil),           // 44: koinon.federation.RunsRequest
+	(*RoundStatus)(nil),           // 45: koinon.federation.RoundStatus
+	(*RunStatus)(nil),             // 46: koinon.federation.RunStatus
+	(*Stopping)(nil),              // 47: koinon.federation.Stopping
+	(*RunsReply)(nil),             // 48: koinon.federation.RunsReply
+	(*StopRunRequest)(nil),        // 49: koinon.federation.StopRunRequest
+	(*StopRunReply)(nil),          // 50: koinon.federation.StopRunReply
+	(*ReleasesRequest)(nil),       // 51: koinon.federation.ReleasesRequest
+	(*GateStatus)(nil),            // 52: koinon.federation.GateStatus
+	(*ApprovalStatus)(nil),        // 53: koinon.federation.ApprovalStatus
+	(*ReleaseStatus)(nil),         // 54: koinon.federation.ReleaseStatus
+	(*ReleasesReply)(nil),         // 55: koinon.federation.ReleasesReply
+	(*AnswerGateRequest)(nil),     // 56: koinon.federation.AnswerGateRequest
+	(*AnswerGateReply)(nil),       // 57: koinon.federation.AnswerGateReply
+	(*ApproveReleaseRequest)(nil), // 58: koinon.federation.ApproveReleaseRequest
+	(*ApproveReleaseReply)(nil),   // 59: koinon.federation.ApproveReleaseReply
+	(*RevokeReleaseRequest)(nil),  // 60: koinon.federation.RevokeReleaseRequest
+	(*RevokeReleaseReply)(nil),    // 61: koinon.federation.RevokeReleaseReply
 }
 var file_coordinator_federationpb_federation_proto_depIdxs = []int32{
 	2,  // 0: koinon.federation.EnrollReply.roster:type_name -> koinon.federation.SignedRoster
@@ -3885,62 +4101,65 @@ var file_coordinator_federationpb_federation_proto_depIdxs = []int32{
 	14, // 9: koinon.federation.CoordinatorMessage.heartbeat:type_name -> koinon.federation.Heartbeat
 	17, // 10: koinon.federation.CoordinatorMessage.notice:type_name -> koinon.federation.Notice
 	10, // 11: koinon.federation.SumChunk.frames:type_name -> koinon.federation.Frame
-	31, // 12: koinon.federation.MembersReply.members:type_name -> koinon.federation.MemberStatus
-	38, // 13: koinon.federation.PlansReply.plans:type_name -> koinon.federation.PlanStatus
-	43, // 14: koinon.federation.RunStatus.rounds:type_name -> koinon.federation.RoundStatus
-	44, // 15: koinon.federation.RunsReply.runs:type_name -> koinon.federation.RunStatus
-	49, // 16: koinon.federation.ReleaseStatus.gates:type_name -> koinon.federation.GateStatus
-	50, // 17: koinon.federation.ReleaseStatus.approvals:type_name -> koinon.federation.ApprovalStatus
-	51, // 18: koinon.federation.ReleasesReply.releases:type_name -> koinon.federation.ReleaseStatus
-	0,  // 19: koinon.federation.Enrolment.Enroll:input_type -> koinon.federation.EnrollRequest
-	3,  // 20: koinon.federation.Federation.Sync:input_type -> koinon.federation.SyncRequest
-	6,  // 21: koinon.federation.Federation.Approve:input_type -> koinon.federation.ApproveRequest
-	8,  // 22: koinon.federation.Federation.Renew:input_type -> koinon.federation.RenewRequest
-	12, // 23: koinon.federation.Federation.Session:input_type -> koinon.federation.NodeMessage
-	18, // 24: koinon.federation.Federation.Upload:input_type -> koinon.federation.UploadChunk
-	20, // 25: koinon.federation.Federation.Have:input_type -> koinon.federation.HaveRequest
-	22, // 26: koinon.federation.Federation.Rounds:input_type -> koinon.federation.RoundsRequest
-	24, // 27: koinon.federation.Federation.Sum:input_type -> koinon.federation.SumRequest
-	26, // 28: koinon.federation.Federation.Spot:input_type -> koinon.federation.SpotRequest
-	28, // 29: koinon.federation.Admin.Invite:input_type -> koinon.federation.InviteRequest
-	30, // 30: koinon.federation.Admin.Members:input_type -> koinon.federation.MembersRequest
-	33, // 31: koinon.federation.Admin.Suspend:input_type -> koinon.federation.SuspendRequest
-	35, // 32: koinon.federation.Admin.SubmitPlan:input_type -> koinon.federation.SubmitPlanRequest
-	37, // 33: koinon.federation.Admin.Plans:input_type -> koinon.federation.PlansRequest
-	40, // 34: koinon.federation.Admin.StartRun:input_type -> koinon.federation.StartRunRequest
-	42, // 35: koinon.federation.Admin.Runs:input_type -> koinon.federation.RunsRequest
-	46, // 36: koinon.federation.Admin.StopRun:input_type -> koinon.federation.StopRunRequest
-	48, // 37: koinon.federation.Admin.Releases:input_type -> koinon.federation.ReleasesRequest
-	53, // 38: koinon.federation.Admin.AnswerGate:input_type -> koinon.federation.AnswerGateRequest
-	55, // 39: koinon.federation.Admin.ApproveRelease:input_type -> koinon.federation.ApproveReleaseRequest
-	57, // 40: koinon.federation.Admin.RevokeRelease:input_type -> koinon.federation.RevokeReleaseRequest
-	1,  // 41: koinon.federation.Enrolment.Enroll:output_type -> koinon.federation.EnrollReply
-	4,  // 42: koinon.federation.Federation.Sync:output_type -> koinon.federation.SyncReply
-	7,  // 43: koinon.federation.Federation.Approve:output_type -> koinon.federation.ApproveReply
-	9,  // 44: koinon.federation.Federation.Renew:output_type -> koinon.federation.RenewReply
-	16, // 45: koinon.federation.Federation.Session:output_type -> koinon.federation.CoordinatorMessage
-	19, // 46: koinon.federation.Federation.Upload:output_type -> koinon.federation.UploadReply
-	21, // 47: koinon.federation.Federation.Have:output_type -> koinon.federation.HaveReply
-	23, // 48: koinon.federation.Federation.Rounds:output_type -> koinon.federation.RoundsReply
-	25, // 49: koinon.federation.Federation.Sum:output_type -> koinon.federation.SumChunk
-	27, // 50: koinon.federation.Federation.Spot:output_type -> koinon.federation.SpotChunk
-	29, // 51: koinon.federation.Admin.Invite:output_type -> koinon.federation.InviteReply
-	32, // 52: koinon.federation.Admin.Members:output_type -> koinon.federation.MembersReply
-	34, // 53: koinon.federation.Admin.Suspend:output_type -> koinon.federation.SuspendReply
-	36, // 54: koinon.federation.Admin.SubmitPlan:output_type -> koinon.federation.SubmitPlanReply
-	39, // 55: koinon.federation.Admin.Plans:output_type -> koinon.federation.PlansReply
-	41, // 56: koinon.federation.Admin.StartRun:output_type -> koinon.federation.StartRunReply
-	45, // 57: koinon.federation.Admin.Runs:output_type -> koinon.federation.RunsReply
-	47, // 58: koinon.federation.Admin.StopRun:output_type -> koinon.federation.StopRunReply
-	52, // 59: koinon.federation.Admin.Releases:output_type -> koinon.federation.ReleasesReply
-	54, // 60: koinon.federation.Admin.AnswerGate:output_type -> koinon.federation.AnswerGateReply
-	56, // 61: koinon.federation.Admin.ApproveRelease:output_type -> koinon.federation.ApproveReleaseReply
-	58, // 62: koinon.federation.Admin.RevokeRelease:output_type -> koinon.federation.RevokeReleaseReply
-	41, // [41:63] is the sub-list for method output_type
-	19, // [19:41] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	33, // 12: koinon.federation.MembersReply.members:type_name -> koinon.federation.MemberStatus
+	40, // 13: koinon.federation.PlansReply.plans:type_name -> koinon.federation.PlanStatus
+	45, // 14: koinon.federation.RunStatus.rounds:type_name -> koinon.federation.RoundStatus
+	47, // 15: koinon.federation.RunStatus.stopping:type_name -> koinon.federation.Stopping
+	46, // 16: koinon.federation.RunsReply.runs:type_name -> koinon.federation.RunStatus
+	52, // 17: koinon.federation.ReleaseStatus.gates:type_name -> koinon.federation.GateStatus
+	53, // 18: koinon.federation.ReleaseStatus.approvals:type_name -> koinon.federation.ApprovalStatus
+	54, // 19: koinon.federation.ReleasesReply.releases:type_name -> koinon.federation.ReleaseStatus
+	0,  // 20: koinon.federation.Enrolment.Enroll:input_type -> koinon.federation.EnrollRequest
+	3,  // 21: koinon.federation.Federation.Sync:input_type -> koinon.federation.SyncRequest
+	6,  // 22: koinon.federation.Federation.Approve:input_type -> koinon.federation.ApproveRequest
+	8,  // 23: koinon.federation.Federation.Renew:input_type -> koinon.federation.RenewRequest
+	12, // 24: koinon.federation.Federation.Session:input_type -> koinon.federation.NodeMessage
+	18, // 25: koinon.federation.Federation.Upload:input_type -> koinon.federation.UploadChunk
+	20, // 26: koinon.federation.Federation.Have:input_type -> koinon.federation.HaveRequest
+	22, // 27: koinon.federation.Federation.Rounds:input_type -> koinon.federation.RoundsRequest
+	24, // 28: koinon.federation.Federation.Sum:input_type -> koinon.federation.SumRequest
+	26, // 29: koinon.federation.Federation.Spot:input_type -> koinon.federation.SpotRequest
+	28, // 30: koinon.federation.Federation.Start:input_type -> koinon.federation.StartRequest
+	30, // 31: koinon.federation.Admin.Invite:input_type -> koinon.federation.InviteRequest
+	32, // 32: koinon.federation.Admin.Members:input_type -> koinon.federation.MembersRequest
+	35, // 33: koinon.federation.Admin.Suspend:input_type -> koinon.federation.SuspendRequest
+	37, // 34: koinon.federation.Admin.SubmitPlan:input_type -> koinon.federation.SubmitPlanRequest
+	39, // 35: koinon.federation.Admin.Plans:input_type -> koinon.federation.PlansRequest
+	42, // 36: koinon.federation.Admin.StartRun:input_type -> koinon.federation.StartRunRequest
+	44, // 37: koinon.federation.Admin.Runs:input_type -> koinon.federation.RunsRequest
+	49, // 38: koinon.federation.Admin.StopRun:input_type -> koinon.federation.StopRunRequest
+	51, // 39: koinon.federation.Admin.Releases:input_type -> koinon.federation.ReleasesRequest
+	56, // 40: koinon.federation.Admin.AnswerGate:input_type -> koinon.federation.AnswerGateRequest
+	58, // 41: koinon.federation.Admin.ApproveRelease:input_type -> koinon.federation.ApproveReleaseRequest
+	60, // 42: koinon.federation.Admin.RevokeRelease:input_type -> koinon.federation.RevokeReleaseRequest
+	1,  // 43: koinon.federation.Enrolment.Enroll:output_type -> koinon.federation.EnrollReply
+	4,  // 44: koinon.federation.Federation.Sync:output_type -> koinon.federation.SyncReply
+	7,  // 45: koinon.federation.Federation.Approve:output_type -> koinon.federation.ApproveReply
+	9,  // 46: koinon.federation.Federation.Renew:output_type -> koinon.federation.RenewReply
+	16, // 47: koinon.federation.Federation.Session:output_type -> koinon.federation.CoordinatorMessage
+	19, // 48: koinon.federation.Federation.Upload:output_type -> koinon.federation.UploadReply
+	21, // 49: koinon.federation.Federation.Have:output_type -> koinon.federation.HaveReply
+	23, // 50: koinon.federation.Federation.Rounds:output_type -> koinon.federation.RoundsReply
+	25, // 51: koinon.federation.Federation.Sum:output_type -> koinon.federation.SumChunk
+	27, // 52: koinon.federation.Federation.Spot:output_type -> koinon.federation.SpotChunk
+	29, // 53: koinon.federation.Federation.Start:output_type -> koinon.federation.StartChunk
+	31, // 54: koinon.federation.Admin.Invite:output_type -> koinon.federation.InviteReply
+	34, // 55: koinon.federation.Admin.Members:output_type -> koinon.federation.MembersReply
+	36, // 56: koinon.federation.Admin.Suspend:output_type -> koinon.federation.SuspendReply
+	38, // 57: koinon.federation.Admin.SubmitPlan:output_type -> koinon.federation.SubmitPlanReply
+	41, // 58: koinon.federation.Admin.Plans:output_type -> koinon.federation.PlansReply
+	43, // 59: koinon.federation.Admin.StartRun:output_type -> koinon.federation.StartRunReply
+	48, // 60: koinon.federation.Admin.Runs:output_type -> koinon.federation.RunsReply
+	50, // 61: koinon.federation.Admin.StopRun:output_type -> koinon.federation.StopRunReply
+	55, // 62: koinon.federation.Admin.Releases:output_type -> koinon.federation.ReleasesReply
+	57, // 63: koinon.federation.Admin.AnswerGate:output_type -> koinon.federation.AnswerGateReply
+	59, // 64: koinon.federation.Admin.ApproveRelease:output_type -> koinon.federation.ApproveReleaseReply
+	61, // 65: koinon.federation.Admin.RevokeRelease:output_type -> koinon.federation.RevokeReleaseReply
+	43, // [43:66] is the sub-list for method output_type
+	20, // [20:43] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_coordinator_federationpb_federation_proto_init() }
@@ -3965,7 +4184,7 @@ func file_coordinator_federationpb_federation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_coordinator_federationpb_federation_proto_rawDesc), len(file_coordinator_federationpb_federation_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   59,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -139,6 +139,7 @@ const (
 	Federation_Rounds_FullMethodName  = "/koinon.federation.Federation/Rounds"
 	Federation_Sum_FullMethodName     = "/koinon.federation.Federation/Sum"
 	Federation_Spot_FullMethodName    = "/koinon.federation.Federation/Spot"
+	Federation_Start_FullMethodName   = "/koinon.federation.Federation/Start"
 )
 
 // FederationClient is the client API for Federation service.
@@ -165,6 +166,8 @@ type FederationClient interface {
 	Sum(ctx context.Context, in *SumRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SumChunk], error)
 	// Spot streams chunk q of every survivor's masked vector, with inclusion paths (S56).
 	Spot(ctx context.Context, in *SpotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SpotChunk], error)
+	// Start streams the files of the release that a plan's warm start names, one after the other.
+	Start(ctx context.Context, in *StartRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StartChunk], error)
 }
 
 type federationClient struct {
@@ -289,6 +292,25 @@ func (c *federationClient) Spot(ctx context.Context, in *SpotRequest, opts ...gr
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Federation_SpotClient = grpc.ServerStreamingClient[SpotChunk]
 
+func (c *federationClient) Start(ctx context.Context, in *StartRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StartChunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Federation_ServiceDesc.Streams[4], Federation_Start_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StartRequest, StartChunk]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Federation_StartClient = grpc.ServerStreamingClient[StartChunk]
+
 // FederationServer is the server API for Federation service.
 // All implementations must embed UnimplementedFederationServer
 // for forward compatibility.
@@ -313,6 +335,8 @@ type FederationServer interface {
 	Sum(*SumRequest, grpc.ServerStreamingServer[SumChunk]) error
 	// Spot streams chunk q of every survivor's masked vector, with inclusion paths (S56).
 	Spot(*SpotRequest, grpc.ServerStreamingServer[SpotChunk]) error
+	// Start streams the files of the release that a plan's warm start names, one after the other.
+	Start(*StartRequest, grpc.ServerStreamingServer[StartChunk]) error
 	mustEmbedUnimplementedFederationServer()
 }
 
@@ -349,6 +373,9 @@ func (UnimplementedFederationServer) Sum(*SumRequest, grpc.ServerStreamingServer
 }
 func (UnimplementedFederationServer) Spot(*SpotRequest, grpc.ServerStreamingServer[SpotChunk]) error {
 	return status.Error(codes.Unimplemented, "method Spot not implemented")
+}
+func (UnimplementedFederationServer) Start(*StartRequest, grpc.ServerStreamingServer[StartChunk]) error {
+	return status.Error(codes.Unimplemented, "method Start not implemented")
 }
 func (UnimplementedFederationServer) mustEmbedUnimplementedFederationServer() {}
 func (UnimplementedFederationServer) testEmbeddedByValue()                    {}
@@ -497,6 +524,17 @@ func _Federation_Spot_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Federation_SpotServer = grpc.ServerStreamingServer[SpotChunk]
 
+func _Federation_Start_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StartRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(FederationServer).Start(m, &grpc.GenericServerStream[StartRequest, StartChunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Federation_StartServer = grpc.ServerStreamingServer[StartChunk]
+
 // Federation_ServiceDesc is the grpc.ServiceDesc for Federation service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -545,6 +583,11 @@ var Federation_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Spot",
 			Handler:       _Federation_Spot_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Start",
+			Handler:       _Federation_Start_Handler,
 			ServerStreams: true,
 		},
 	},

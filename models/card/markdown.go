@@ -91,7 +91,7 @@ func (r *Record) data(p *page) {
 
 func (r *Record) training(p *page) {
 	p.head(2, "Training")
-	p.facts([]fact{
+	facts := []fact{
 		{"Plan", r.Plan.Name},
 		{"Plan digest", r.Plan.Digest},
 		{"Members", strings.Join(r.Plan.Members, ", ")},
@@ -101,7 +101,22 @@ func (r *Record) training(p *page) {
 		{"Algorithm", r.Plan.Algorithm},
 		{"Training rounds", number(r.Plan.Rounds)},
 		{"Privacy", r.Plan.Privacy},
-	})
+	}
+	if r.Model.From != "" {
+		facts = append(facts, fact{"Started from the release", r.Model.From})
+	}
+	if s := r.Model.Stop; s != nil {
+		facts = append(facts, fact{"Early stopping", s.words()})
+	}
+	p.facts(facts)
+}
+
+func (s *Stop) words() string {
+	text := fmt.Sprintf("%d rounds were run, these are the parameters after %d", s.Rounds, s.Chosen)
+	if s.Loss != nil {
+		text += fmt.Sprintf(", of the lowest validation loss (%s nats a row)", figure(*s.Loss))
+	}
+	return text
 }
 
 func (r *Record) results(p *page) {

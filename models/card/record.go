@@ -114,6 +114,15 @@ type Model struct {
 	Architecture string `json:"architecture,omitempty"`
 	Parameters   *int   `json:"parameters,omitempty"`
 	Digest       string `json:"digest,omitempty"` // of the artifact
+	Stop         *Stop  `json:"stop,omitempty"`   // of a plan with early stopping
+	From         string `json:"from,omitempty"`   // NAME@DIGEST of the release that training started from
+}
+
+// Stop says which of the parameters of a run with early stopping these are.
+type Stop struct {
+	Rounds int      `json:"rounds"`         // training rounds that were run
+	Chosen int      `json:"chosen"`         // the parameters are those after so many
+	Loss   *float64 `json:"loss,omitempty"` // their validation loss a row, in nats, if they were judged
 }
 
 // Figure is a number of the report. Pointer is its place in report.json

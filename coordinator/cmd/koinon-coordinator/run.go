@@ -63,6 +63,7 @@ type runLine struct {
 	Release string      `json:"release,omitempty"`
 	Out     []string    `json:"excluded,omitempty"`
 	Rounds  []roundLine `json:"rounds,omitempty"`
+	Stop    *stopLine   `json:"stopping,omitempty"`
 }
 
 type roundLine struct {
@@ -84,6 +85,7 @@ func lineOf(r *pb.RunStatus) runLine {
 	l := runLine{
 		Run: hex.EncodeToString(r.Run), Plan: r.PlanName, Digest: hex.EncodeToString(r.Plan), State: r.State, Reason: r.Reason,
 		Step: r.Step, Steps: r.Steps, Round: r.Round, Release: r.Release, Out: r.Excluded,
+		Stop: stopLineOf(r.Stopping),
 	}
 	for _, round := range r.Rounds {
 		l.Rounds = append(l.Rounds, roundLine{
@@ -169,6 +171,9 @@ func (c *showRunCommand) Run(ctx context.Context, std cli.Streams) error {
 		}
 		if l.Release != "" {
 			cli.Printf(std.Out, "gave   %s\n", l.Release)
+		}
+		if l.Stop != nil {
+			l.Stop.print(std.Out)
 		}
 		if len(l.Out) > 0 {
 			cli.Printf(std.Out, "out    %s\n", strings.Join(l.Out, ", "))

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/koinon-eu/koinon/crypto/parallel"
 )
 
 // Floor is the smallest number of rows behind anything learnt from a sum: a
@@ -154,12 +156,18 @@ func (s *Statistics) Count(t *Table) ([]int64, error) {
 	for _, r := range rows {
 		out[1] += int64(t.label[r])
 	}
+	parts := make([][]int64, len(s.columns))
 	at := headWords
-	for _, c := range s.columns {
+	for i, c := range s.columns {
 		n := c.words(s.step())
-		c.count(s.step(), t, rows, out[at:at+n])
+		parts[i] = out[at : at+n]
 		at += n
 	}
+	parallel.Each(len(parts), 1, func(from, to int) {
+		for i := from; i < to; i++ {
+			s.columns[i].count(s.step(), t, rows, parts[i])
+		}
+	})
 	return out, nil
 }
 

@@ -3,6 +3,8 @@ package trees
 import (
 	"fmt"
 	"math"
+
+	"github.com/koinon-eu/koinon/crypto/parallel"
 )
 
 // decode reads a sum and checks what honest members' sums satisfy (trees 10).
@@ -14,31 +16,65 @@ func (m *Machine) decode(q *Query, sum []uint64) ([]open, error) {
 			return nil, err
 		}
 	}
-	sum = sum[q.Head:]
-	var out []open
-	for i, p := range q.Parts {
-		n := p.Grid.Cells * m.grow.scale.CellWords()
-		part := open{tree: p.Tree, node: p.Node, grid: p.Grid}
-		err := m.histogram(&part, sum[:n])
-		sum = sum[n:]
-		out = append(out, part)
-		if err == nil && q.Level > 0 {
-			var large open
-			large, err = m.subtract(&m.step.pairs[i], part)
-			out = append(out, large)
-			if last := len(out) - 1; large.node < part.node {
-				out[last-1], out[last] = large, part
+	out, parts := m.room(q, sum[q.Head:])
+	err := parallel.Try(len(parts), partsAtOnce, func(from, to int) error {
+		for i := from; i < to; i++ {
+			if err := m.open(&parts[i]); err != nil {
+				return fmt.Errorf("tree %d, node %d: %w", q.First+q.Parts[i].Tree, q.Parts[i].Node, err)
 			}
 		}
-		if err != nil {
-			return nil, fmt.Errorf("tree %d, node %d: %w", q.First+p.Tree, p.Node, err)
-		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	for i := range m.step.pairs { // all checks hold: the parents are needed no more
 		m.grow.release(m.step.pairs[i].folded)
 	}
 	m.expose(out)
 	return m.worth(out), nil
+}
+
+// partsAtOnce is how many histograms are worth a change of processor.
+const partsAtOnce = 2
+
+// part is one histogram of a sum while it is decoded.
+type part struct {
+	words        []uint64
+	pair         *pair // nil at level 0
+	small, large *open
+}
+
+// room lays out what a sum opens, in the order in which it stands in the trees.
+func (m *Machine) room(q *Query, sum []uint64) ([]open, []part) {
+	each := 1
+	if q.Level > 0 {
+		each = 2
+	}
+	out, parts := make([]open, each*len(q.Parts)), make([]part, len(q.Parts))
+	for i, p := range q.Parts {
+		n := p.Grid.Cells * m.grow.scale.CellWords()
+		t := part{words: sum[:n], small: &out[each*i]}
+		if q.Level > 0 {
+			t.pair, t.large = &m.step.pairs[i], &out[each*i+1]
+			if t.pair.large < p.Node {
+				t.small, t.large = t.large, t.small
+			}
+			*t.large = open{tree: p.Tree, node: t.pair.large, grid: p.Grid, hist: m.grow.cells(p.Grid.Cells)}
+		}
+		*t.small = open{tree: p.Tree, node: p.Node, grid: p.Grid, hist: m.grow.cells(p.Grid.Cells)}
+		parts[i], sum = t, sum[n:]
+	}
+	return out, parts
+}
+
+// open decodes one histogram and, below the root, subtracts it from its parent's.
+func (m *Machine) open(t *part) error {
+	err := m.histogram(t.small, t.words)
+	if err == nil && t.pair != nil {
+		err = m.subtract(t)
+	}
+	return err
 }
 
 // Disclosure says how many cells of histograms, the subtracted ones included,
@@ -101,8 +137,7 @@ func (m *Machine) checkHead(sum []uint64) error {
 // the same total, no cell has a negative ĥ, and no |ĝ| is beyond what R rows can
 // give.
 func (m *Machine) histogram(o *open, words []uint64) error {
-	hist := m.grow.cells(o.grid.Cells)
-	o.hist = hist
+	hist := o.hist
 	m.unpack(hist, words)
 	limit := m.grow.scale.limit
 	for i := range o.grid.Columns {
@@ -144,18 +179,19 @@ func beyond(c Cell, limit int64) bool { return c.H > limit || c.G > limit || c.G
 
 // subtract gives the larger child of a pair: parent − smaller, exact (trees 21).
 // The smaller must have the total of its cut, and no cell above its parent's.
-func (m *Machine) subtract(p *pair, small open) (open, error) {
+func (m *Machine) subtract(t *part) error {
+	p, small, large := t.pair, t.small, t.large
 	if small.cell != p.smallTotal {
-		return open{}, fmt.Errorf("total ĝ %d and ĥ %d, the cut gave %d and %d: %w",
+		return fmt.Errorf("total ĝ %d and ĥ %d, the cut gave %d and %d: %w",
 			small.cell.G, small.cell.H, p.smallTotal.G, p.smallTotal.H, ErrSum)
 	}
-	large := open{p.parent.tree, p.large, p.parent.cell.minus(p.smallTotal), p.grid, m.grow.cells(len(small.hist))}
+	large.cell = p.parent.cell.minus(p.smallTotal)
 	for i, c := range small.hist {
 		d := p.folded[i].minus(c)
 		if d.H < 0 {
-			return open{}, fmt.Errorf("cell %d: ĥ %d is above its parent's %d: %w", i, c.H, p.folded[i].H, ErrSum)
+			return fmt.Errorf("cell %d: ĥ %d is above its parent's %d: %w", i, c.H, p.folded[i].H, ErrSum)
 		}
 		large.hist[i] = d
 	}
-	return large, nil
+	return nil
 }

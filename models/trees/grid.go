@@ -106,7 +106,8 @@ func (p *growth) regroup(pc *GridColumn, cells []Cell, share, need float64) ([]u
 	to := p.to[:len(cells)]
 	walk, alone := p.walk[:0], -1
 	if col.IsCategory() {
-		walk = p.ordered(cells)
+		walk = p.ordered(walk, cells)
+		p.walk = walk
 	} else {
 		n := len(cells)
 		if col.ownMissing() {
@@ -157,9 +158,8 @@ type ranked struct {
 }
 
 // ordered returns the cells of a category with ĥ > 0 by G/(H+category_smooth),
-// ties by cell (trees 25). The slice is scratch, good until the next call.
-func (p *growth) ordered(cells []Cell) []ranked {
-	order := p.walk[:0]
+// ties by cell (trees 25). It writes them into order, which is empty.
+func (p *growth) ordered(order []ranked, cells []Cell) []ranked {
 	for i, c := range cells {
 		if c.H > 0 {
 			order = append(order, ranked{p.scale.G(c.G) / (p.scale.H(c.H) + p.smooth), i})
@@ -168,6 +168,5 @@ func (p *growth) ordered(cells []Cell) []ranked {
 	slices.SortFunc(order, func(a, b ranked) int {
 		return cmp.Or(cmp.Compare(a.ratio, b.ratio), cmp.Compare(a.cell, b.cell))
 	})
-	p.walk = order
 	return order
 }

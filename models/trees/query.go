@@ -125,8 +125,9 @@ func (m *Machine) advance(q *Query, sum []uint64, opened []open) {
 		before[i] = len(t)
 	}
 	s.pairs = nil
-	for _, o := range opened {
-		if p, ask := m.split(o, q.Level); ask {
+	best := m.grow.search(opened)
+	for i, o := range opened {
+		if p, ask := m.split(o, best[i], q.Level); ask {
 			s.pairs = append(s.pairs, p)
 		}
 	}

@@ -1,5 +1,7 @@
 package trees
 
+import "github.com/koinon-eu/koinon/crypto/parallel"
+
 // growth holds what the search for splits needs: the cells, the scale and the
 // penalties, with scratch space.
 type growth struct {
@@ -74,24 +76,62 @@ type candidate struct {
 	set         []uint64 // category: root cells that go left
 }
 
-// best searches the split of a tree node: the columns of its grid in order, and
-// in each the candidates in the order of trees 25; one must be strictly better
-// than all before it, and than none at all.
-func (p *growth) best(grid *Grid, hist []Cell, total Cell) candidate {
-	best := candidate{column: -1}
-	g, h := p.scale.G(total.G), p.scale.H(total.H)
-	parent := float64(p.score(g, h, p.l2) + p.gamma)
-	for i := range grid.Columns {
-		gc := &grid.Columns[i]
-		cells := hist[:gc.Groups]
-		hist = hist[gc.Groups:]
-		if p.bins.Columns[gc.Column].IsCategory() {
-			p.bestSet(gc, cells, total, parent, &best)
-		} else {
-			p.bestCut(gc, cells, total, parent, &best)
+// search finds the best split of every open tree node: the columns of its grid in order, and in each the candidates
+// in the order of trees 25; one must be strictly better than all before it, and than none at all. Columns do not
+// depend on each other, so they are searched on as many processors as there are.
+func (p *growth) search(all []open) []candidate {
+	var tasks []column
+	for i := range all {
+		tasks = p.columns(tasks, &all[i], i)
+	}
+	parallel.Each(len(tasks), columnsAtOnce, func(from, to int) {
+		for i := range tasks[from:to] {
+			p.searchColumn(&tasks[from+i])
+		}
+	})
+	out := make([]candidate, len(all))
+	for i := range out {
+		out[i].column = -1
+	}
+	for i := range tasks {
+		if t := &tasks[i]; t.best.gain > out[t.open].gain {
+			out[t.open] = t.best
 		}
 	}
-	return best
+	return out
+}
+
+// columnsAtOnce is how many columns are worth a change of processor.
+const columnsAtOnce = 8
+
+// column is the search in one column of an open tree node.
+type column struct {
+	open   int
+	grid   *GridColumn
+	cells  []Cell
+	total  Cell
+	parent float64 // S of the parent, and γ
+	best   candidate
+}
+
+// columns appends the searches of one open node.
+func (p *growth) columns(to []column, o *open, number int) []column {
+	parent := float64(p.score(p.scale.G(o.cell.G), p.scale.H(o.cell.H), p.l2) + p.gamma)
+	hist := o.hist
+	for i := range o.grid.Columns {
+		gc := &o.grid.Columns[i]
+		to = append(to, column{number, gc, hist[:gc.Groups], o.cell, parent, candidate{column: -1}})
+		hist = hist[gc.Groups:]
+	}
+	return to
+}
+
+func (p *growth) searchColumn(t *column) {
+	if p.bins.Columns[t.grid.Column].IsCategory() {
+		p.bestSet(t.grid, t.cells, t.total, t.parent, &t.best)
+	} else {
+		p.bestCut(t.grid, t.cells, t.total, t.parent, &t.best)
+	}
 }
 
 // try evaluates one candidate; l2 is that of the children.
@@ -180,7 +220,7 @@ func lastCell(gc *GridColumn, group, cells int) uint16 {
 
 // bestSet tries every prefix of a category's cells in the order of trees 25.
 func (p *growth) bestSet(gc *GridColumn, cells []Cell, total Cell, parent float64, best *candidate) {
-	order := p.ordered(cells)
+	order := p.ordered(make([]ranked, 0, len(cells)), cells)
 	l2 := p.l2
 	if len(order) > few {
 		l2 += p.categoryL2

@@ -59,11 +59,10 @@ func (m *Machine) settle(tree int, node int32, total Cell) {
 	n.Cover = float32(m.grow.scale.H(total.H))
 }
 
-// split searches the best split of an open node and appends its children. It
+// split takes the best split of an open node and appends its children. It
 // returns the pair to ask for, if a child may be split again: it is neither on
 // the last level nor are both of less than twice min_hessian (trees 22).
-func (m *Machine) split(o open, level int) (pair, bool) {
-	best := m.grow.best(o.grid, o.hist, o.cell)
+func (m *Machine) split(o open, best candidate, level int) (pair, bool) {
 	if best.column < 0 {
 		m.grow.release(o.hist)
 		return pair{}, false

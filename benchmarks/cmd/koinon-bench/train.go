@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -75,6 +76,7 @@ func (c *trainCommand) Run(std cli.Streams) error {
 	if c.Rows < 1000 || c.Rows > maxTrainRows || c.Columns < 3 || c.Columns > maxTrainColumns || c.Repeat < 1 || c.Threads < 1 {
 		return cli.Usagef("want 1000 to %d rows, 3 to %d columns, and at least one run and thread", maxTrainRows, maxTrainColumns)
 	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.Threads))
 	if c.Engine == "mlp" {
 		b := mlpBench{mlpFlags: c.mlpFlags, rows: c.Rows, columns: c.Columns, threads: c.Threads, repeat: c.Repeat, seed: c.Seed}
 		return b.run(std, c.JSON)

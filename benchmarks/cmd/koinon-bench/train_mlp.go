@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"time"
 
@@ -100,7 +99,6 @@ func (b *mlpBench) run(std cli.Streams, json bool) error {
 	if b.Batch < 1 || b.Batch > b.rows {
 		return cli.Usagef("batch of %d rows: want 1 to --rows", b.Batch)
 	}
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(b.threads))
 	ways, err := b.ways(b.table())
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ const maxWeightCap = 1 << 31
 // reads no clock, draws no randomness and serves one goroutine at a time.
 type Machine struct {
 	cfg     Config
+	planned int    // training rounds, over all candidates
 	ordinal uint32 // steps applied
 	round   int    // training rounds applied
 
@@ -35,6 +36,7 @@ type Machine struct {
 	optimizer  aggregate.Optimizer
 	judged     judged
 	forest     *trees.Machine // instead of params and optimizer
+	search     *search        // likewise, of a plan that tries settings
 
 	words []int64 // the evaluate sum
 	tally *metrics.Tally
@@ -45,11 +47,25 @@ func New(cfg Config) (*Machine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Machine{cfg: cfg.WithDefaults(), statistics: feature.NewStatistics(cfg.Schema)}, nil
+	cfg = cfg.WithDefaults()
+	return &Machine{cfg: cfg, planned: cfg.trainRounds(), statistics: feature.NewStatistics(cfg.Schema)}, nil
 }
 
-// Config returns the configuration with its defaults filled in.
-func (m *Machine) Config() Config { return m.cfg }
+// Config returns the configuration with its defaults filled in. In a search
+// architecture and algorithm are those of the candidate that trains next, and
+// in the end those of the one that was chosen.
+func (m *Machine) Config() Config {
+	cfg := m.cfg
+	if m.search != nil {
+		a := m.active()
+		cfg.Architecture, cfg.Algorithm = a.cfg.Architecture, a.cfg.Algorithm
+	}
+	return cfg
+}
+
+// Lot names the plan's configuration: by it rows are drawn that judge, for every
+// candidate the same.
+func (m *Machine) Lot() [32]byte { return m.cfg.Digest() }
 
 // Statistics returns the state of the statistics steps, nil after them.
 func (m *Machine) Statistics() *feature.Statistics { return m.statistics }
@@ -62,14 +78,15 @@ func (m *Machine) Shape() arch.Shape { return m.shape }
 
 // Params returns the parameters that training has come to; callers must not
 // change them. What is evaluated and released is Chosen.
-func (m *Machine) Params() []float32 { return m.params }
+func (m *Machine) Params() []float32 { return m.active().params }
 
 // Control returns the control variate that scaffold's local steps need, nil
 // under other algorithms; callers must not change it.
-func (m *Machine) Control() []float64 { return aggregate.Control(m.optimizer) }
+func (m *Machine) Control() []float64 { return aggregate.Control(m.active().optimizer) }
 
-// Rounds returns the training rounds applied and planned.
-func (m *Machine) Rounds() (applied, planned int) { return m.round, m.cfg.Algorithm.Rounds }
+// Rounds returns the training rounds applied and planned, over all candidates of
+// a search.
+func (m *Machine) Rounds() (applied, planned int) { return m.round, m.planned }
 
 // Tally returns the summed evaluation, nil before the evaluate step.
 func (m *Machine) Tally() *metrics.Tally { return m.tally }
@@ -99,11 +116,14 @@ func (m *Machine) kind() Kind {
 		return Statistics
 	case m.forest != nil && !m.forest.Done():
 		return Grow
-	case m.forest == nil && m.round < m.cfg.Algorithm.Rounds && !m.Stopped():
+	case m.forest == nil && m.active().trains():
 		return Train
 	}
 	return Evaluate
 }
+
+// trains reports whether parameters have a training round before them.
+func (m *Machine) trains() bool { return m.round < m.cfg.Algorithm.Rounds && !m.Stopped() }
 
 // Next returns the step that follows; false when the plan is complete.
 func (m *Machine) Next() (Step, bool) {
@@ -122,10 +142,11 @@ func (m *Machine) Next() (Step, bool) {
 		step.Encoding.Layout.Ints = m.statistics.Words()
 		step.Encoding.IntMax = m.intLimit()
 	case Train:
+		a := m.active()
 		step.Round = m.round + 1
-		step.Query = m.trainQuery(step.Round)
-		step.Judges = m.cfg.Algorithm.Stop.Judges(step.Round)
-		m.trainEncoding(&step)
+		step.Query = a.trainQuery(step.Round)
+		step.Judges = a.cfg.Algorithm.Stop.Judges(a.round + 1)
+		a.trainEncoding(&step)
 	case Grow:
 		m.growStep(&step)
 	case Evaluate:
@@ -209,7 +230,11 @@ func (m *Machine) apply(step Step, mean update.Mean, survivors int) error {
 	case Statistics:
 		return m.applyStatistics(mean.Ints)
 	case Train:
-		return m.train(step, mean, survivors)
+		err := m.active().train(step, mean, survivors)
+		if err == nil && m.search != nil {
+			m.round++ // a candidate has counted its own
+		}
+		return err
 	case Grow:
 		return m.grow(mean.Ints)
 	}
@@ -250,6 +275,9 @@ func (m *Machine) refine(ints []int64) error {
 	}
 	if m.cfg.Architecture.Kind == arch.Trees {
 		return m.plant(encoder)
+	}
+	if m.cfg.Search != nil {
+		return m.beginSearch(encoder)
 	}
 	return m.begin(encoder)
 }

@@ -23,7 +23,7 @@ var errState = errors.New("stored state is malformed")
 // round u32, then four parts with a u32 length each (statistics or nothing,
 // encoder or nothing, the model, evaluate words), all big-endian. The model is
 // parameters, judgements with the best parameters where training may stop early,
-// and optimiser memory; or cells and trees. A restart takes them up with UnmarshalMachine instead of
+// and optimiser memory; or cells and trees; or the models of all candidates. A restart takes them up with UnmarshalMachine instead of
 // replaying every sum.
 func (m *Machine) MarshalBinary() ([]byte, error) {
 	b := []byte(magic)
@@ -59,6 +59,9 @@ func (m *Machine) MarshalBinary() ([]byte, error) {
 func (m *Machine) model() ([]byte, error) {
 	if m.forest != nil {
 		return m.storedForest()
+	}
+	if m.search != nil {
+		return m.appendSearch(nil)
 	}
 	return m.optimizer.AppendState(m.appendJudged(appendParams(nil, m.params))), nil
 }
@@ -107,7 +110,7 @@ func (m *Machine) restore(b []byte) error {
 	b = b[len(magic):]
 	m.ordinal = binary.BigEndian.Uint32(b)
 	round := binary.BigEndian.Uint32(b[4:])
-	if int64(round) > int64(m.cfg.Algorithm.Rounds) || round > m.ordinal {
+	if int64(round) > int64(m.planned) || round > m.ordinal {
 		return fmt.Errorf("%w: round %d at step %d", errState, round, m.ordinal)
 	}
 	m.round = int(round)
@@ -160,20 +163,27 @@ func (m *Machine) restoreModel(parts [4][]byte) error {
 		}
 		return m.restoreTally(parts[3])
 	}
-	if err := m.begin(encoder); err != nil {
+	if m.cfg.Search != nil {
+		err = m.restoreSearch(encoder, parts[2])
+	} else if err = m.begin(encoder); err == nil {
+		err = m.restoreParams(parts[2])
+	}
+	if err != nil {
 		return err
 	}
-	rest, err := takeParams(m.params, parts[2])
+	return m.restoreTally(parts[3])
+}
+
+// restoreParams takes up parameters, judgements and optimiser memory after m.round rounds.
+func (m *Machine) restoreParams(b []byte) error {
+	rest, err := takeParams(m.params, b)
 	if err != nil {
 		return err
 	}
 	if rest, err = m.restoreJudged(rest); err != nil {
 		return err
 	}
-	if err := m.optimizer.SetState(rest); err != nil {
-		return err
-	}
-	return m.restoreTally(parts[3])
+	return m.optimizer.SetState(rest)
 }
 
 func (m *Machine) restoreTally(b []byte) error {

@@ -46,6 +46,7 @@ func (j *judged) add(s aggregate.Stop, words []int64) bool {
 // Stopped reports whether early stopping has ended training before the planned
 // rounds: so many judgements in a row were no better than the best.
 func (m *Machine) Stopped() bool {
+	m = m.active()
 	stop := m.cfg.Algorithm.Stop
 	return stop.On() && m.judged.count()-1-m.judged.best >= stop.Patience
 }
@@ -55,6 +56,7 @@ func (m *Machine) Stopped() bool {
 // rounds. Nil without early stopping.
 func (m *Machine) Losses() []float64 {
 	var out []float64
+	m = m.active()
 	for i := range m.judged.count() {
 		out = append(out, m.judged.loss(i))
 	}
@@ -68,10 +70,11 @@ func (m *Machine) Losses() []float64 {
 // before them were the best yet, as trees are (trees 33). Callers must not
 // change them.
 func (m *Machine) Chosen() (params []float32, round int) {
-	if j := &m.judged; j.count() > 0 && j.best < j.count()-1 {
-		return j.params, j.best * m.cfg.Algorithm.Stop.Every
+	a := m.active()
+	if j := &a.judged; j.count() > 0 && j.best < j.count()-1 {
+		return j.params, m.round - a.round + j.best*a.cfg.Algorithm.Stop.Every
 	}
-	return m.params, m.round
+	return a.params, m.round
 }
 
 // lossMax bounds a validation word of one member.

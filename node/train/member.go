@@ -27,6 +27,7 @@ type Member struct {
 	train, test *feature.Matrix
 	divided     divided
 	objective   *objective
+	built       string // what the objective was built for
 	alone       *Fit
 	noAlone     error // ErrOneClass once found
 	figures     *Figures
@@ -145,19 +146,11 @@ func (m *Member) trainVector(machine *schedule.Machine, step schedule.Step, rnd 
 	}
 	rows := m.divide(machine)
 	mini := cfg.Algorithm.Local == aggregate.MiniBatch
-	if m.objective == nil {
-		shards, batch := fullShards, fullBatch
-		if mini {
-			shards, batch = miniShards(cfg.Algorithm.Batch), miniBatch(cfg.Algorithm.Batch)
-		}
-		o, err := newObjective(cfg.Architecture, rows.learn, shards, batch)
-		if err != nil {
-			return Vector{}, err
-		}
-		m.objective = o
+	err := m.prepare(cfg, rows.learn)
+	if err != nil {
+		return Vector{}, err
 	}
 	v := Vector{Rows: uint32(rows.learn.Rows)}
-	var err error
 	if cfg.Algorithm.Name == aggregate.Scaffold {
 		v.X, err = m.scaffold(machine, step, rnd)
 		return v, err
@@ -182,6 +175,25 @@ func (m *Member) trainVector(machine *schedule.Machine, step schedule.Step, rnd 
 		v.X[i] = float32(g / weight)
 	}
 	return v, nil
+}
+
+// prepare builds the graph of a configuration. In a search the candidates take
+// turns, each for some rounds.
+func (m *Member) prepare(cfg schedule.Config, rows *feature.Matrix) error {
+	shards, batch := fullShards, fullBatch
+	if cfg.Algorithm.Local == aggregate.MiniBatch {
+		shards, batch = miniShards(cfg.Algorithm.Batch), miniBatch(cfg.Algorithm.Batch)
+	}
+	built := fmt.Sprintf("%+v, %d shards of %d", cfg.Architecture, shards, batch)
+	if m.objective != nil && m.built == built {
+		return nil
+	}
+	if err := m.Close(); err != nil {
+		return err
+	}
+	o, err := newObjective(cfg.Architecture, rows, shards, batch)
+	m.objective, m.built = o, built
+	return err
 }
 
 // change runs the local epochs and returns how the parameters moved.

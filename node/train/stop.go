@@ -29,7 +29,7 @@ func (m *Member) divide(machine *schedule.Machine) divided {
 	if !cfg.Algorithm.Stop.On() {
 		return m.divided
 	}
-	held := trees.Held(cfg.Digest(), cfg.Algorithm.Stop.Validation, m.table, m.train.Row)
+	held := trees.Held(machine.Lot(), cfg.Algorithm.Stop.Validation, m.table, m.train.Row)
 	if learn := pick(m.train, func(row int) bool { return !held[row] }); learn.Rows > 0 {
 		m.divided = divided{learn: learn, judge: pick(m.train, func(row int) bool { return held[row] })}
 	}

@@ -222,7 +222,7 @@ func (c candidate) card(model *artifact.Model, digest [32]byte, rep *report.Repo
 		},
 		Model: card.Model{
 			Architecture: c.plan.Architecture.Kind, Parameters: &parameters, Digest: hex.EncodeToString(digest[:]),
-			Stop: c.stopped(),
+			Stop: c.stopped(), From: c.plan.WarmStart.String(),
 		},
 	}
 	c.columns(r, e)

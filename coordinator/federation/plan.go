@@ -24,6 +24,7 @@ type Plan struct {
 	Schema       *feature.Schema     `json:"schema"`
 	Architecture arch.Spec           `json:"architecture"`
 	Algorithm    aggregate.Spec      `json:"algorithm"`
+	WarmStart    *WarmStart          `json:"warm_start,omitempty"` // released model to start from instead of the seed
 	Seed         uint64              `json:"seed"`
 	Cohort       Cohort              `json:"cohort"`
 	Privacy      Privacy             `json:"privacy"`
@@ -133,6 +134,9 @@ func (p *Plan) Validate() error {
 		return err
 	}
 	if err := p.checkCohort(); err != nil {
+		return err
+	}
+	if err := p.checkLearning(); err != nil {
 		return err
 	}
 	if p.Privacy.SecureAggregation != "required" {
@@ -302,6 +306,7 @@ func (p *Plan) Learning() schedule.Config {
 		Members:      len(p.Cohort.Members),
 		MinRows:      p.MinRows,
 		RowsMax:      p.RowsMax,
+		Start:        p.WarmStart.start(),
 	}
 }
 

@@ -20,6 +20,7 @@ type planFile struct {
 	Schema       yaml.Node           `yaml:"schema"`
 	Architecture arch.Spec           `yaml:"architecture"`
 	Algorithm    aggregate.Spec      `yaml:"algorithm"`
+	WarmStart    *WarmStart          `yaml:"warm_start"`
 	Seed         uint64              `yaml:"seed"`
 	Cohort       Cohort              `yaml:"cohort"`
 	Privacy      Privacy             `yaml:"privacy"`
@@ -45,7 +46,7 @@ func ParsePlan(text []byte, file func(name string) ([]byte, error)) (*Plan, erro
 		return nil, fmt.Errorf("plan: %w", err)
 	}
 	p := &Plan{
-		Name: f.Name, Architecture: f.Architecture, Algorithm: f.Algorithm, Seed: f.Seed, Cohort: f.Cohort,
+		Name: f.Name, Architecture: f.Architecture, Algorithm: f.Algorithm, WarmStart: f.WarmStart, Seed: f.Seed, Cohort: f.Cohort,
 		Privacy: f.Privacy, Operating: f.Operating, Gates: f.Gates, Withheld: f.Withheld, Deadlines: f.Deadlines,
 		Batch: f.Batch, Evaluations: f.Evaluations, MinRows: f.MinRows,
 		RowsMax: f.RowsMax, Shed: f.Shed,

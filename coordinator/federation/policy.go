@@ -23,6 +23,8 @@ type Policy struct {
 	MinShed          int    `yaml:"min_shed" json:"min_shed"`                     // fewest members by which cohorts of trees may differ, default 3, never below 2
 	AcceptPairCounts bool   `yaml:"accept_pair_counts" json:"accept_pair_counts"` // Newton sums pairs of categories
 	Unattended       []Rule `yaml:"unattended" json:"unattended,omitempty"`       // plans that need no operator
+
+	RefuseReleases []Digest `yaml:"refuse_releases" json:"refuse_releases,omitempty"` // artifacts that no plan may start from, revoked ones for instance
 }
 
 // Rule lets plans run without the operator's own approval. Every field that is set must match.
@@ -88,6 +90,8 @@ func (p Policy) Allows(plan *Plan) error {
 		return fmt.Errorf("policy: %d evaluations, this node allows %d", plan.Evaluations, p.Evaluations)
 	case plan.Grows() && plan.Shed < p.MinShed:
 		return fmt.Errorf("policy: cohorts of trees may differ by %d members, this node wants at least %d (min_shed)", plan.Shed, p.MinShed)
+	case plan.WarmStart != nil && slices.Contains(p.RefuseReleases, plan.WarmStart.Artifact()):
+		return fmt.Errorf("policy: the plan starts from %s, which this node refuses (refuse_releases)", plan.WarmStart.Release)
 	case plan.Algorithm.Name == aggregate.Newton && !p.AcceptPairCounts:
 		return fmt.Errorf("policy: algorithm %s sums counts of pairs of categories, which this node has not accepted (accept_pair_counts)", plan.Algorithm.Name)
 	}

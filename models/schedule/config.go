@@ -55,6 +55,7 @@ type Config struct {
 	MinRows      uint32 // a member with fewer training rows declines (S44); 0 means 1
 	RowsMax      uint32 // the most training rows of a member in a plan of trees (trees 7, 9); 0 follows from the statistics
 	Bins         int    // score bins of the tally; 0 means metrics.DefaultBins
+	Start        *Start // released model to start from instead of the seed; nil: none
 }
 
 // WithDefaults returns the configuration with every zero field filled in.
@@ -89,6 +90,9 @@ func (c Config) Validate() error {
 	if c.Algorithm.Bits == 15 && c.Members > 64 { // V3
 		return fmt.Errorf("schedule: algorithm.bits 15 with %d members, it carries 64", c.Members)
 	}
+	if c.Start != nil && c.Architecture.Kind == arch.Trees {
+		return fmt.Errorf("schedule: no warm start for %s: their cells come from the plan's own statistics", arch.Trees)
+	}
 	return c.validateRows()
 }
 
@@ -109,6 +113,10 @@ func (c Config) validateRows() error {
 func (c Config) Digest() [32]byte {
 	c = c.WithDefaults()
 	schema := c.Schema.Digest()
+	var start []byte
+	if c.Start != nil {
+		start = c.Start.Artifact[:]
+	}
 	text, err := json.Marshal(struct {
 		Schema       []byte         `json:"schema"`
 		Architecture arch.Spec      `json:"architecture"`
@@ -118,7 +126,8 @@ func (c Config) Digest() [32]byte {
 		MinRows      uint32         `json:"min_rows"`
 		Bins         int            `json:"bins"`
 		RowsMax      uint32         `json:"rows_max,omitempty"`
-	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.RowsMax})
+		Start        []byte         `json:"start,omitempty"`
+	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.RowsMax, start})
 	if err != nil { // only NaN or Inf can fail, and Validate refuses both
 		panic("schedule: configuration does not marshal: " + err.Error())
 	}

@@ -196,7 +196,7 @@ func (c candidate) statement(digest [32]byte, record *card.Record, model *artifa
 
 func (c candidate) card(model *artifact.Model, digest [32]byte, rep *report.Report) *card.Record {
 	d, e := c.plan.Declaration, model.Encoder
-	parameters, rounds := model.Parameters(), c.plan.Algorithm.Rounds
+	parameters, rounds := model.Parameters(), c.plan.TrainRounds()
 	minimum := c.plan.Cohort.Minimum
 	plan := c.plan.Digest()
 	r := &card.Record{
@@ -222,7 +222,7 @@ func (c candidate) card(model *artifact.Model, digest [32]byte, rep *report.Repo
 		},
 		Model: card.Model{
 			Architecture: c.plan.Architecture.Kind, Parameters: &parameters, Digest: hex.EncodeToString(digest[:]),
-			Stop: c.stopped(),
+			Stop: c.stopped(), Tried: c.tried(), From: c.plan.WarmStart.String(),
 		},
 	}
 	c.columns(r, e)

@@ -59,6 +59,7 @@ func New(ctx context.Context, cfg Config) (*Coordinator, error) {
 	c.book = admin.NewBook(admin.Config{
 		Federation: cfg.Federation, ID: c.id, Key: cfg.key(), Sign: cfg.signer(), Authority: cfg.Authority,
 		Lifetime: cfg.CertificateLife, Address: cfg.Address, Enrolment: cfg.Enrolment, People: cfg.People, Now: cfg.Now,
+		CheckPlan: c.checkStart,
 	}, timed{cfg.Journal, c.metrics}, c.bookChanged)
 	if cfg.Releases != "" {
 		var err error

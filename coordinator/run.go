@@ -80,7 +80,7 @@ type closedRound struct {
 func newRun(c *Coordinator, id [16]byte, plan admin.Plan, when int64) *run {
 	return &run{
 		c: c, id: id, plan: plan, events: make(chan event, 256), done: make(chan struct{}),
-		view: view{State: Waiting, Started: when, Steps: uint32(maxStatistics + plan.Plan.Algorithm.Rounds + 1)},
+		view: view{State: Waiting, Started: when, Steps: uint32(maxStatistics + plan.Plan.TrainRounds() + 1)},
 	}
 }
 

@@ -54,6 +54,9 @@ func newRunID() (id [16]byte, err error) {
 
 // startRun journals a new run and starts it.
 func (c *Coordinator) startRun(ctx context.Context, by string, plan admin.Plan) (*run, error) {
+	if err := c.checkStart(plan.Plan); err != nil { // perhaps revoked since it was submitted
+		return nil, err
+	}
 	id, err := newRunID()
 	if err != nil {
 		return nil, err

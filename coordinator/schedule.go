@@ -1,9 +1,6 @@
 package coordinator
 
-import (
-	"github.com/koinon-eu/koinon/coordinator/federation"
-	"github.com/koinon-eu/koinon/models/schedule"
-)
+import "github.com/koinon-eu/koinon/models/schedule"
 
 // Schedule says which sum of a plan comes next and what follows from it. It is a *schedule.Machine, and something else
 // only where no model is trained: a benchmark of sums alone.
@@ -19,13 +16,6 @@ type Schedule interface {
 }
 
 var _ Schedule = (*schedule.Machine)(nil)
-
-func (c *Config) newSchedule(plan *federation.Plan) (Schedule, error) {
-	if c.Schedule != nil {
-		return c.Schedule(plan)
-	}
-	return schedule.New(plan.Learning())
-}
 
 // model is the machine of a run that trains a model, else nil.
 func (r *run) model() *schedule.Machine {

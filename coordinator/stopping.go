@@ -17,18 +17,29 @@ const finalsFolder = "finals"
 
 // stopped says in the card's words what early stopping has chosen; nil for a plan without it.
 func (c candidate) stopped() *card.Stop {
-	losses := c.machine.Losses()
-	if len(losses) == 0 {
+	if len(c.machine.Losses()) == 0 {
 		return nil
 	}
 	rounds, _ := c.machine.Rounds()
 	_, chosen := c.machine.Chosen()
 	s := &card.Stop{Rounds: rounds, Chosen: chosen}
-	every := c.machine.Config().Algorithm.Stop.Every
-	if at := chosen / every; chosen%every == 0 && at < len(losses) && !math.IsInf(losses[at], 1) {
-		s.Loss = &losses[at]
+	if loss, ok := c.machine.ChosenLoss(); ok {
+		s.Loss = &loss
 	}
 	return s
+}
+
+// tried says in the card's words what a search tried; nil without one.
+func (c candidate) tried() []card.Tried {
+	var out []card.Tried
+	for _, t := range c.machine.Candidates() {
+		tried := card.Tried{Settings: t.Settings, Rounds: t.Rounds, Chosen: t.Live}
+		if !math.IsInf(t.Loss, 1) {
+			tried.Loss = &t.Loss
+		}
+		out = append(out, tried)
+	}
+	return out
 }
 
 // final returns the artifact of the parameters after the last training sum, where the candidate's are earlier ones. No
@@ -78,7 +89,7 @@ func (c *Coordinator) stoppingStatus(r Run) *pb.Stopping {
 	s := drawn.Stopping
 	out := &pb.Stopping{Rounds: uint32(s.Rounds), Chosen: uint32(s.Chosen), Loss: math.NaN()}
 	if plan, err := c.book.Plan(r.Plan); err == nil {
-		out.Planned = uint32(plan.Plan.Algorithm.Rounds)
+		out.Planned = uint32(plan.Plan.TrainRounds())
 	}
 	if s.Loss != nil {
 		out.Loss = *s.Loss

@@ -140,7 +140,7 @@ func (r *run) undo(out round.Output, err error) (round.Output, error) {
 
 // rebuild makes the machine from the stored sums of the closed rounds, and compares it with the journal.
 func (r *run) rebuild() error {
-	machine, err := r.c.cfg.newSchedule(r.plan.Plan)
+	machine, err := r.c.newSchedule(r.plan.Plan)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ const (
 	runsName        = "runs"
 	figuresName     = "figures"
 	evidenceName    = "evidence"
+	startsName      = "starts"
 )
 
 // Path returns a path inside the directory.

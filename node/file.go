@@ -19,14 +19,15 @@ import (
 type File struct {
 	Federation  string            `yaml:"federation"`
 	Member      string            `yaml:"member"`
-	Coordinator string            `yaml:"coordinator"` // host:port of the Federation service
-	Data        string            `yaml:"data"`        // the national table: CSV or CSV.gz, opened read-only
-	Identity    string            `yaml:"identity"`    // key reference, default file:keys/identity.pem
-	Vault       keystore.Vault    `yaml:"vault"`       // how to reach the Vault that identity names
-	Policy      string            `yaml:"policy"`      // file of this node's own limits; none: the defaults, nothing unattended
-	Tick        time.Duration     `yaml:"tick"`        // of deadlines, default 1s
-	Heartbeat   time.Duration     `yaml:"heartbeat"`   // default 15s
-	Metrics     string            `yaml:"metrics"`     // host:port of metrics and health; empty: none
+	Coordinator string            `yaml:"coordinator"`  // host:port of the Federation service
+	Data        string            `yaml:"data"`         // the national table: CSV or CSV.gz, opened read-only
+	Identity    string            `yaml:"identity"`     // key reference, default file:keys/identity.pem
+	Vault       keystore.Vault    `yaml:"vault"`        // how to reach the Vault that identity names
+	ReleaseKeys []string          `yaml:"release_keys"` // PEM files: a model that a plan starts from must be signed with one of them; none: the plan's digest decides
+	Policy      string            `yaml:"policy"`       // file of this node's own limits; none: the defaults, nothing unattended
+	Tick        time.Duration     `yaml:"tick"`         // of deadlines, default 1s
+	Heartbeat   time.Duration     `yaml:"heartbeat"`    // default 15s
+	Metrics     string            `yaml:"metrics"`      // host:port of metrics and health; empty: none
 	Log         service.LogConfig `yaml:"log"`
 }
 

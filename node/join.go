@@ -51,7 +51,11 @@ func (a *actor) begin(id RunID, digest federation.Digest) error {
 	if len(runs) >= maxRuns {
 		return fmt.Errorf("%w: %d runs of this plan already", secagg.ErrPolicy, len(runs))
 	}
-	if a.machine, err = schedule.New(a.plan.Learning()); err != nil {
+	cfg, err := learning(a.n.cfg.Store, a.plan)
+	if err != nil {
+		return err
+	}
+	if a.machine, err = schedule.New(cfg); err != nil {
 		return err
 	}
 	model, err := a.machine.Digest()

@@ -20,6 +20,7 @@ type Memory struct {
 	runs      map[RunID]memoryRun
 	figures   []Figures
 	evidence  map[string][]byte
+	starts    map[federation.Digest][]byte
 }
 
 type memoryRun struct {

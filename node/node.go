@@ -15,6 +15,7 @@ import (
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/deploy/service"
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/release"
 	"github.com/koinon-eu/koinon/node/budget"
 	"github.com/koinon-eu/koinon/node/chain"
 	"github.com/koinon-eu/koinon/node/link"
@@ -44,6 +45,7 @@ type Config struct {
 	Store      Store
 	Ledger     Ledger
 	Policy     federation.Policy
+	Releases   *release.Policy // who must have signed a model that a plan starts from; nil: the plan's digest decides
 	Version    string
 	Accept     bool                                          // take over every newer roster unasked: benchmarks only
 	Approve    func(*federation.Plan) bool                   // decides on plans without an operator: benchmarks only

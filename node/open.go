@@ -87,10 +87,14 @@ func (s *Service) config(ctx context.Context, version string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
+	trusted, err := s.dir.Trusted(s.file)
+	if err != nil {
+		return Config{}, err
+	}
 	s.source, s.peer = c, peer
 	return Config{
 		Member: s.file.Member, Address: s.file.Coordinator, TLS: conf, Sign: sign, Store: s.dir, Ledger: s.ledger,
-		Policy: policy, Version: version, Open: s.dir.OpenTable(s.file), Snapshot: s.dir.Snapshot(s.file), Record: s.egress.Record,
+		Policy: policy, Releases: trusted, Version: version, Open: s.dir.OpenTable(s.file), Snapshot: s.dir.Snapshot(s.file), Record: s.egress.Record,
 		Tick: s.file.Tick, Heartbeat: s.file.Heartbeat, Log: s.log,
 	}, nil
 }

@@ -67,8 +67,13 @@ func (o *Operator) Decide(ctx context.Context, plan *federation.Plan, approve bo
 	if err != nil {
 		return Decision{}, err
 	}
+	trusted, err := o.Dir.Trusted(o.File)
+	if err != nil {
+		return Decision{}, err
+	}
 	return Decide(ctx, o.link, o.Dir, Word{
 		Member: o.File.Member, Plan: plan.Digest(), Approve: approve, Reason: reason, By: "operator", Time: now, Sign: sign,
+		Releases: trusted,
 	})
 }
 

@@ -67,6 +67,10 @@ type Store interface {
 	Decision(federation.Digest) (Decision, error)
 	Decide(Decision) error
 
+	// Start returns the artifact of that digest, which a plan starts from, or ErrUnknown.
+	Start(artifact federation.Digest) ([]byte, error)
+	KeepStart(artifact federation.Digest, body []byte) error
+
 	// Run returns a run with its machine, or ErrUnknown.
 	Run(id RunID, cfg schedule.Config) (Run, *schedule.Machine, error)
 	// SaveRun keeps a run; a nil machine leaves the stored one as it is.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/coordinator/federationpb"
+	"github.com/koinon-eu/koinon/models/release"
 	"github.com/koinon-eu/koinon/node/link"
 )
 
@@ -203,7 +204,12 @@ func (n *Node) decide(ctx context.Context, o Offer) error {
 	}
 	d, err := Decide(ctx, n.link, n.cfg.Store, Word{
 		Member: n.cfg.Member, Plan: o.Plan.Digest(), Approve: true, By: by, Time: time.Now(), Sign: n.cfg.Sign,
+		Releases: n.cfg.Releases,
 	})
+	if errors.Is(err, ErrStart) {
+		n.cfg.Log.Warn("plan may not run", "plan", o.Plan.Digest().Short(), "name", o.Plan.Name, "err", err)
+		return nil
+	}
 	if err == nil {
 		n.cfg.Log.Info("plan approved", "plan", d.Plan.Short(), "name", o.Plan.Name, "by", by)
 	}
@@ -219,6 +225,8 @@ type Word struct {
 	By      string
 	Time    time.Time
 	Sign    secaggSigner
+
+	Releases *release.Policy // who must have signed a model that the plan starts from; nil: the plan's digest decides
 }
 
 type secaggSigner = func(message []byte) ([]byte, error)
@@ -236,6 +244,15 @@ func Decide(ctx context.Context, l *link.Link, store Store, w Word) (Decision, e
 	member, ok := roster.Member(w.Member)
 	if !ok {
 		return Decision{}, fmt.Errorf("member %s is not in roster version %d", w.Member, roster.Version)
+	}
+	if w.Approve {
+		plan, err := store.Plan(w.Plan)
+		if err == nil {
+			err = keepStart(ctx, l, store, plan, w.Releases)
+		}
+		if err != nil {
+			return Decision{}, err
+		}
 	}
 	approval := federation.Approval{Federation: roster.ID, Plan: w.Plan, Member: member.Index, Approve: w.Approve}
 	signature, err := approval.Sign(w.Sign)

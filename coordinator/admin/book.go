@@ -72,6 +72,7 @@ type Config struct {
 	Enrolment  string        // of the Enrolment service, host:port; in invites
 	People     []Person
 	Now        func() time.Time
+	CheckPlan  func(*federation.Plan) error // the driver's word on a plan to be submitted; nil: none
 }
 
 // Book is safe for concurrent use. Its zero value is not usable: see NewBook.

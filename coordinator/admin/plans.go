@@ -54,6 +54,11 @@ func (b *Book) Submit(ctx context.Context, by string, body []byte) (federation.D
 	if err := p.Check(b.cfg.Now().UTC().Format(time.DateOnly)); err != nil {
 		return federation.Digest{}, Errorf(ErrInvalid, "%w", err)
 	}
+	if b.cfg.CheckPlan != nil {
+		if err := b.cfg.CheckPlan(p); err != nil {
+			return federation.Digest{}, err
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	digest := p.Digest()

@@ -24,6 +24,8 @@ type Plan struct {
 	Schema       *feature.Schema     `json:"schema"`
 	Architecture arch.Spec           `json:"architecture"`
 	Algorithm    aggregate.Spec      `json:"algorithm"`
+	WarmStart    *WarmStart          `json:"warm_start,omitempty"` // released model to start from instead of the seed
+	Search       *schedule.Search    `json:"search,omitempty"`     // settings to choose from
 	Seed         uint64              `json:"seed"`
 	Cohort       Cohort              `json:"cohort"`
 	Privacy      Privacy             `json:"privacy"`
@@ -95,6 +97,10 @@ func (p *Plan) WithDefaults() {
 	setDefault(&p.Deadlines.Agree, defaultDeadlines.Agree)
 	setDefault(&p.Deadlines.Unmask, defaultDeadlines.Unmask)
 	setDefault(&p.Batch, min(defaultBatch, MaxBatch(len(p.Cohort.Members))))
+	if p.Search != nil {
+		search := p.Search.WithDefaults()
+		p.Search = &search
+	}
 	setDefault(&p.Evaluations, 1)
 	setDefault(&p.MinRows, 1)
 	if p.Architecture.Kind == arch.Trees {
@@ -133,6 +139,9 @@ func (p *Plan) Validate() error {
 		return err
 	}
 	if err := p.checkCohort(); err != nil {
+		return err
+	}
+	if err := p.checkLearning(); err != nil {
 		return err
 	}
 	if p.Privacy.SecureAggregation != "required" {
@@ -302,8 +311,13 @@ func (p *Plan) Learning() schedule.Config {
 		Members:      len(p.Cohort.Members),
 		MinRows:      p.MinRows,
 		RowsMax:      p.RowsMax,
+		Start:        p.WarmStart.start(),
+		Search:       p.Search,
 	}
 }
+
+// TrainRounds bounds the plan's training sums: its rounds and, in a search, those of the candidates that are given up.
+func (p *Plan) TrainRounds() int { return p.Learning().WithDefaults().TrainRounds() }
 
 // Sum builds the `sum` message of a step. The coordinator sends it and each node builds it again from its own plan
 // and state, so nothing in it can be chosen (S73).

@@ -9,6 +9,7 @@ import (
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/schedule"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -20,6 +21,8 @@ type planFile struct {
 	Schema       yaml.Node           `yaml:"schema"`
 	Architecture arch.Spec           `yaml:"architecture"`
 	Algorithm    aggregate.Spec      `yaml:"algorithm"`
+	WarmStart    *WarmStart          `yaml:"warm_start"`
+	Search       *schedule.Search    `yaml:"search"`
 	Seed         uint64              `yaml:"seed"`
 	Cohort       Cohort              `yaml:"cohort"`
 	Privacy      Privacy             `yaml:"privacy"`
@@ -45,7 +48,7 @@ func ParsePlan(text []byte, file func(name string) ([]byte, error)) (*Plan, erro
 		return nil, fmt.Errorf("plan: %w", err)
 	}
 	p := &Plan{
-		Name: f.Name, Architecture: f.Architecture, Algorithm: f.Algorithm, Seed: f.Seed, Cohort: f.Cohort,
+		Name: f.Name, Architecture: f.Architecture, Algorithm: f.Algorithm, WarmStart: f.WarmStart, Search: f.Search, Seed: f.Seed, Cohort: f.Cohort,
 		Privacy: f.Privacy, Operating: f.Operating, Gates: f.Gates, Withheld: f.Withheld, Deadlines: f.Deadlines,
 		Batch: f.Batch, Evaluations: f.Evaluations, MinRows: f.MinRows,
 		RowsMax: f.RowsMax, Shed: f.Shed,

@@ -23,6 +23,8 @@ type Policy struct {
 	MinShed          int    `yaml:"min_shed" json:"min_shed"`                     // fewest members by which cohorts of trees may differ, default 3, never below 2
 	AcceptPairCounts bool   `yaml:"accept_pair_counts" json:"accept_pair_counts"` // Newton sums pairs of categories
 	Unattended       []Rule `yaml:"unattended" json:"unattended,omitempty"`       // plans that need no operator
+
+	RefuseReleases []Digest `yaml:"refuse_releases" json:"refuse_releases,omitempty"` // artifacts that no plan may start from, revoked ones for instance
 }
 
 // Rule lets plans run without the operator's own approval. Every field that is set must match.
@@ -82,12 +84,14 @@ func (p Policy) Allows(plan *Plan) error {
 	switch n := len(plan.Cohort.Members); {
 	case n < p.MinCohort:
 		return fmt.Errorf("policy: cohort of %d members, this node wants at least %d", n, p.MinCohort)
-	case plan.Algorithm.Rounds > p.MaxRounds:
-		return fmt.Errorf("policy: %d training rounds, this node allows %d", plan.Algorithm.Rounds, p.MaxRounds)
+	case plan.TrainRounds() > p.MaxRounds:
+		return fmt.Errorf("policy: %d training rounds, this node allows %d", plan.TrainRounds(), p.MaxRounds)
 	case plan.Evaluations > p.Evaluations:
 		return fmt.Errorf("policy: %d evaluations, this node allows %d", plan.Evaluations, p.Evaluations)
 	case plan.Grows() && plan.Shed < p.MinShed:
 		return fmt.Errorf("policy: cohorts of trees may differ by %d members, this node wants at least %d (min_shed)", plan.Shed, p.MinShed)
+	case plan.WarmStart != nil && slices.Contains(p.RefuseReleases, plan.WarmStart.Artifact()):
+		return fmt.Errorf("policy: the plan starts from %s, which this node refuses (refuse_releases)", plan.WarmStart.Release)
 	case plan.Algorithm.Name == aggregate.Newton && !p.AcceptPairCounts:
 		return fmt.Errorf("policy: algorithm %s sums counts of pairs of categories, which this node has not accepted (accept_pair_counts)", plan.Algorithm.Name)
 	}
@@ -100,6 +104,6 @@ func (p Policy) RunsUnattended(plan *Plan) bool {
 		return (r.Plan == (Digest{}) || r.Plan == plan.Digest()) &&
 			(len(r.Purposes) == 0 || slices.Contains(r.Purposes, plan.Declaration.PurposeCode)) &&
 			(len(r.Architectures) == 0 || slices.Contains(r.Architectures, plan.Architecture.Kind)) &&
-			(r.MaxRounds == 0 || plan.Algorithm.Rounds <= r.MaxRounds)
+			(r.MaxRounds == 0 || plan.TrainRounds() <= r.MaxRounds)
 	})
 }

@@ -269,3 +269,17 @@ func (s *federationService) Spot(r *pb.SpotRequest, stream grpc.ServerStreamingS
 	}
 	return s.cfg.Driver.Spot(ctx, member.Index, run, r.Round, r.Index, stream.Send)
 }
+
+// Start streams the files of the release that a plan's warm start names.
+func (s *federationService) Start(r *pb.StartRequest, stream grpc.ServerStreamingServer[pb.StartChunk]) error {
+	ctx := stream.Context()
+	member, err := s.member(ctx)
+	if err != nil {
+		return err
+	}
+	plan, err := pb.Digest("plan", r.Plan)
+	if err != nil {
+		return invalid(err)
+	}
+	return s.cfg.Driver.Start(ctx, member.Name, plan, stream.Send)
+}

@@ -37,6 +37,7 @@ type Driver interface {
 	Rounds(ctx context.Context, member uint8, run [16]byte, after uint32, limit int) ([]uint32, error)
 	Sum(ctx context.Context, member uint8, run [16]byte, round uint32) (*Sum, error)
 	Spot(ctx context.Context, member uint8, run [16]byte, round, index uint32, send func(*pb.SpotChunk) error) error
+	Start(ctx context.Context, member string, plan federation.Digest, send func(*pb.StartChunk) error) error
 
 	Runs(run *[16]byte, rounds bool) ([]*pb.RunStatus, error)
 	StartRun(ctx context.Context, by string, plan federation.Digest) ([16]byte, error)

@@ -109,6 +109,30 @@ func (r *Record) training(p *page) {
 		facts = append(facts, fact{"Early stopping", s.words()})
 	}
 	p.facts(facts)
+	r.tried(p)
+}
+
+// tried lists the settings that a search compared.
+func (r *Record) tried(p *page) {
+	if len(r.Model.Tried) == 0 {
+		return
+	}
+	p.para("Settings were compared by the loss of validation rows, which are part of the training rows:")
+	var rows [][]string
+	for _, t := range r.Model.Tried {
+		settings, loss, chosen := t.Settings, "", ""
+		if settings == "" {
+			settings = "as in the plan"
+		}
+		if t.Loss != nil {
+			loss = figure(*t.Loss)
+		}
+		if t.Chosen {
+			chosen = "chosen"
+		}
+		rows = append(rows, []string{settings, fmt.Sprint(t.Rounds), loss, chosen})
+	}
+	p.table([]string{"settings", "rounds", "lowest loss (nats a row)", ""}, rows)
 }
 
 func (s *Stop) words() string {

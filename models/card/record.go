@@ -111,11 +111,20 @@ type Group struct {
 
 // Model is what scores.
 type Model struct {
-	Architecture string `json:"architecture,omitempty"`
-	Parameters   *int   `json:"parameters,omitempty"`
-	Digest       string `json:"digest,omitempty"` // of the artifact
-	Stop         *Stop  `json:"stop,omitempty"`   // of a plan with early stopping
-	From         string `json:"from,omitempty"`   // NAME@DIGEST of the release that training started from
+	Architecture string  `json:"architecture,omitempty"`
+	Parameters   *int    `json:"parameters,omitempty"`
+	Digest       string  `json:"digest,omitempty"` // of the artifact
+	Stop         *Stop   `json:"stop,omitempty"`   // of a plan with early stopping
+	Tried        []Tried `json:"tried,omitempty"`  // of a plan with a search, its own settings first
+	From         string  `json:"from,omitempty"`   // NAME@DIGEST of the release that training started from
+}
+
+// Tried is a candidate of a search for settings.
+type Tried struct {
+	Settings string   `json:"settings,omitempty"` // empty for the plan's own
+	Rounds   int      `json:"rounds"`
+	Loss     *float64 `json:"loss,omitempty"` // lowest validation loss a row, in nats
+	Chosen   bool     `json:"chosen,omitempty"`
 }
 
 // Stop says which of the parameters of a run with early stopping these are.

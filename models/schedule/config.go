@@ -56,6 +56,7 @@ type Config struct {
 	RowsMax      uint32  // the most training rows of a member in a plan of trees (trees 7, 9); 0 follows from the statistics
 	Bins         int     // score bins of the tally; 0 means metrics.DefaultBins
 	Search       *Search // settings to choose from; nil: none
+	Start        *Start  // released model to start from instead of the seed; nil: none
 }
 
 // WithDefaults returns the configuration with every zero field filled in.
@@ -67,7 +68,7 @@ func (c Config) WithDefaults() Config {
 		c.Bins = metrics.DefaultBins
 	}
 	if c.Search != nil {
-		search := c.Search.withDefaults()
+		search := c.Search.WithDefaults()
 		c.Search = &search
 	}
 	return c
@@ -94,6 +95,9 @@ func (c Config) Validate() error {
 	if c.Algorithm.Bits == 15 && c.Members > 64 { // V3
 		return fmt.Errorf("schedule: algorithm.bits 15 with %d members, it carries 64", c.Members)
 	}
+	if c.Start != nil && c.Architecture.Kind == arch.Trees {
+		return fmt.Errorf("schedule: no warm start for %s: their cells come from the plan's own statistics", arch.Trees)
+	}
 	if err := c.validateSearch(); err != nil {
 		return err
 	}
@@ -117,6 +121,10 @@ func (c Config) validateRows() error {
 func (c Config) Digest() [32]byte {
 	c = c.WithDefaults()
 	schema := c.Schema.Digest()
+	var start []byte
+	if c.Start != nil {
+		start = c.Start.Artifact[:]
+	}
 	text, err := json.Marshal(struct {
 		Schema       []byte         `json:"schema"`
 		Architecture arch.Spec      `json:"architecture"`
@@ -127,7 +135,8 @@ func (c Config) Digest() [32]byte {
 		Bins         int            `json:"bins"`
 		RowsMax      uint32         `json:"rows_max,omitempty"`
 		Search       *Search        `json:"search,omitempty"`
-	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.RowsMax, c.Search})
+		Start        []byte         `json:"start,omitempty"`
+	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.RowsMax, c.Search, start})
 	if err != nil { // only NaN or Inf can fail, and Validate refuses both
 		panic("schedule: configuration does not marshal: " + err.Error())
 	}

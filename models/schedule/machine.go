@@ -42,13 +42,26 @@ type Machine struct {
 	tally *metrics.Tally
 }
 
-// New returns the machine before its first step.
+// New returns the machine before its first step. Of a plan with a start the
+// configuration must hold the model (ErrNoStart).
 func New(cfg Config) (*Machine, error) {
+	m, err := blank(cfg)
+	if err == nil && cfg.Start != nil {
+		err = m.warm()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// blank returns the machine before statistics.
+func blank(cfg Config) (*Machine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.WithDefaults()
-	return &Machine{cfg: cfg, planned: cfg.trainRounds(), statistics: feature.NewStatistics(cfg.Schema)}, nil
+	return &Machine{cfg: cfg, planned: cfg.TrainRounds(), statistics: feature.NewStatistics(cfg.Schema)}, nil
 }
 
 // Config returns the configuration with its defaults filled in. In a search

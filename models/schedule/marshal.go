@@ -90,7 +90,7 @@ func takeParams(dst []float32, b []byte) ([]byte, error) {
 // UnmarshalMachine takes up a stored state of the same configuration. It
 // refuses bytes that MarshalBinary cannot have written.
 func UnmarshalMachine(cfg Config, b []byte) (*Machine, error) {
-	m, err := New(cfg)
+	m, err := blank(cfg) // the state holds what a start has given
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (m *Machine) restore(b []byte) error {
 
 // restoreStatistics takes up a state before the encoder.
 func (m *Machine) restoreStatistics(parts [4][]byte) error {
-	if m.round > 0 || len(parts[1]) > 0 || len(parts[2]) > 0 || len(parts[3]) > 0 {
+	if m.cfg.Start != nil || m.round > 0 || len(parts[1]) > 0 || len(parts[2]) > 0 || len(parts[3]) > 0 {
 		return fmt.Errorf("%w: a model before its encoder", errState)
 	}
 	statistics, err := feature.UnmarshalStatistics(m.cfg.Schema, parts[0])

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
-	"github.com/koinon-eu/koinon/models/aggregate"
-	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
 )
 
@@ -17,13 +16,14 @@ import (
 // nothing else is to be stored.
 type search struct {
 	rungs      []rung
+	settings   []setting
 	candidates []*Machine
 }
 
 // beginSearch gives every candidate the encoder and its initial parameters.
 func (m *Machine) beginSearch(encoder *feature.Encoder) error {
-	s := &search{}
-	for i, setting := range m.cfg.settings() {
+	s := &search{settings: m.cfg.settings()}
+	for i, setting := range s.settings {
 		cfg := m.cfg
 		cfg.Search, cfg.Architecture, cfg.Algorithm = nil, setting.architecture, setting.algorithm
 		c := &Machine{cfg: cfg}
@@ -32,7 +32,7 @@ func (m *Machine) beginSearch(encoder *feature.Encoder) error {
 		}
 		s.candidates = append(s.candidates, c)
 	}
-	s.rungs = m.cfg.Search.withDefaults().rungs(len(s.candidates))
+	s.rungs = m.cfg.Search.WithDefaults().rungs(len(s.candidates))
 	m.encoder, m.shape, m.search, m.statistics = encoder, s.candidates[0].shape, s, nil
 	return nil
 }
@@ -84,11 +84,10 @@ func (m *Machine) active() *Machine {
 
 // Candidate is what a search tried, and how it fared.
 type Candidate struct {
-	Architecture arch.Spec
-	Algorithm    aggregate.Spec
-	Rounds       int     // trained
-	Loss         float64 // lowest validation loss a row, in nats; +Inf before it was judged
-	Live         bool    // not given up
+	Settings string  // what the grid decided; empty for the plan's own
+	Rounds   int     // trained
+	Loss     float64 // lowest validation loss a row, in nats; +Inf before it was judged
+	Live     bool    // not given up
 }
 
 // Candidates returns the candidates of a search, the plan's own settings first;
@@ -100,7 +99,7 @@ func (m *Machine) Candidates() []Candidate {
 	var out []Candidate
 	_, live := m.search.turn()
 	for i, c := range m.search.candidates {
-		out = append(out, Candidate{c.cfg.Architecture, c.cfg.Algorithm, c.round, c.lowest(), slices.Contains(live, i)})
+		out = append(out, Candidate{strings.Join(m.search.settings[i].words, ", "), c.round, c.lowest(), slices.Contains(live, i)})
 	}
 	return out
 }

@@ -52,6 +52,7 @@ type Grid struct {
 type setting struct {
 	architecture arch.Spec
 	algorithm    aggregate.Spec
+	words        []string // what of it the grid decided
 }
 
 // axis is one list of a grid.
@@ -60,22 +61,25 @@ type axis struct {
 	set    func(s *setting, value int)
 }
 
-func axisOf[T any](values []T, set func(s *setting, v T)) axis {
-	return axis{len(values), func(s *setting, i int) { set(s, values[i]) }}
+func axisOf[T any](name string, values []T, set func(s *setting, v T)) axis {
+	return axis{len(values), func(s *setting, i int) {
+		set(s, values[i])
+		s.words = append(s.words, fmt.Sprintf("%s %v", name, values[i]))
+	}}
 }
 
 // axes are the lists of a grid that are not empty, in a fixed order.
 func (g Grid) axes() []axis {
 	var out []axis
 	for _, a := range []axis{
-		axisOf(g.L2, func(s *setting, v float64) { s.architecture.L2 = v }),
-		axisOf(g.Hidden, func(s *setting, v []int) { s.architecture.Hidden = v }),
-		axisOf(g.ServerRate, func(s *setting, v float64) { s.algorithm.ServerRate = v }),
-		axisOf(g.LocalRate, func(s *setting, v float64) { s.algorithm.LocalRate = v }),
-		axisOf(g.LocalEpochs, func(s *setting, v int) { s.algorithm.LocalEpochs = v }),
-		axisOf(g.Batch, func(s *setting, v int) { s.algorithm.Batch = v }),
-		axisOf(g.Momentum, func(s *setting, v float64) { s.algorithm.Momentum = v }),
-		axisOf(g.Proximal, func(s *setting, v float64) { s.algorithm.Proximal = v }),
+		axisOf("l2", g.L2, func(s *setting, v float64) { s.architecture.L2 = v }),
+		axisOf("hidden", g.Hidden, func(s *setting, v []int) { s.architecture.Hidden = v }),
+		axisOf("server_rate", g.ServerRate, func(s *setting, v float64) { s.algorithm.ServerRate = v }),
+		axisOf("local_rate", g.LocalRate, func(s *setting, v float64) { s.algorithm.LocalRate = v }),
+		axisOf("local_epochs", g.LocalEpochs, func(s *setting, v int) { s.algorithm.LocalEpochs = v }),
+		axisOf("batch", g.Batch, func(s *setting, v int) { s.algorithm.Batch = v }),
+		axisOf("momentum", g.Momentum, func(s *setting, v float64) { s.algorithm.Momentum = v }),
+		axisOf("proximal", g.Proximal, func(s *setting, v float64) { s.algorithm.Proximal = v }),
 	} {
 		if a.values > 0 {
 			out = append(out, a)
@@ -95,17 +99,17 @@ func (g Grid) size() int {
 	return n
 }
 
-// at returns a combination, the last axis running fastest.
+// at returns a combination, the first axis running fastest.
 func (g Grid) at(number int, s setting) setting {
-	axes := g.axes()
-	for i := len(axes) - 1; i >= 0; i-- {
-		axes[i].set(&s, number%axes[i].values)
-		number /= axes[i].values
+	for _, a := range g.axes() {
+		a.set(&s, number%a.values)
+		number /= a.values
 	}
 	return s
 }
 
-func (s Search) withDefaults() Search {
+// WithDefaults returns the search with every zero field filled in.
+func (s Search) WithDefaults() Search {
 	s.Candidates, s.Rounds, s.Factor = cmp.Or(s.Candidates, 8), cmp.Or(s.Rounds, 2), cmp.Or(s.Factor, 2)
 	return s
 }
@@ -126,8 +130,8 @@ func (s Search) rungs(candidates int) []rung {
 // settings are the candidates of a plan: its own, then combinations of the grid
 // in an order drawn by the seed (Fisher and Yates), each once.
 func (c Config) settings() []setting {
-	s := c.Search.withDefaults()
-	own := setting{c.Architecture, c.Algorithm}
+	s := c.Search.WithDefaults()
+	own := setting{architecture: c.Architecture, algorithm: c.Algorithm}
 	out, seen := []setting{own}, map[string]bool{own.name(): true}
 	order := make([]int, s.Grid.size())
 	for i := range order {
@@ -161,19 +165,21 @@ func (s setting) withDefaults() setting {
 }
 
 // name tells settings apart.
-func (s setting) name() string { return fmt.Sprintf("%+v", s) }
+func (s setting) name() string { return fmt.Sprintf("%+v %+v", s.architecture, s.algorithm) }
 
 // validateSearch says what is wrong with the search of a configuration with defaults.
 func (c Config) validateSearch() error {
 	if c.Search == nil {
 		return nil
 	}
-	s := c.Search.withDefaults()
+	s := c.Search.WithDefaults()
 	switch {
 	case c.Architecture.Kind == arch.Trees:
 		return fmt.Errorf("search: not for %s", arch.Trees)
 	case c.Algorithm.Name == aggregate.Scaffold:
 		return fmt.Errorf("search: not with %s: members would need a control variate for every candidate", aggregate.Scaffold)
+	case c.Start != nil:
+		return errors.New("search: not with a warm start: candidates begin at the seed")
 	case !c.Algorithm.Stop.On():
 		return errors.New("search: set algorithm.stop: its validation rows compare the candidates")
 	case s.Candidates < 2 || s.Candidates > MaxCandidates:
@@ -208,13 +214,14 @@ func (c Config) validateCandidates(s Search) error {
 	return nil
 }
 
-// trainRounds bounds the training sums of a plan.
-func (c Config) trainRounds() int {
+// TrainRounds bounds the training sums of a configuration with defaults, over
+// all candidates.
+func (c Config) TrainRounds() int {
 	total, before := c.Algorithm.Rounds, 0
 	if c.Search == nil {
 		return total
 	}
-	for _, r := range c.Search.withDefaults().rungs(len(c.settings())) {
+	for _, r := range c.Search.WithDefaults().rungs(len(c.settings())) {
 		total += (r.live - 1) * (r.rounds - before) // the last one's are among the plan's
 		before = r.rounds
 	}

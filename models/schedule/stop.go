@@ -77,6 +77,19 @@ func (m *Machine) Chosen() (params []float32, round int) {
 	return a.params, m.round
 }
 
+// ChosenLoss returns the validation loss of Chosen, in nats a row; false where
+// no row judged it.
+func (m *Machine) ChosenLoss() (float64, bool) {
+	a := m.active()
+	_, round := a.Chosen()
+	stop := a.cfg.Algorithm.Stop
+	if !stop.On() || round%stop.Every != 0 || round/stop.Every >= a.judged.count() {
+		return 0, false
+	}
+	loss := a.judged.loss(round / stop.Every)
+	return loss, !math.IsInf(loss, 1)
+}
+
 // lossMax bounds a validation word of one member.
 func lossMax(weightCap uint32) uint64 {
 	return uint64(min(weightCap, aggregate.MaxJudges)) * aggregate.MaxLoss * aggregate.LossUnit

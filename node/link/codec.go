@@ -87,6 +87,10 @@ func describe(v any) Message {
 		return about(m, "spot", "result", fmt.Sprintf("asks for chunk %d of all masked vectors", m.GetIndex()))
 	case *federationpb.RoundsReply, *federationpb.SumChunk, *federationpb.SpotChunk:
 		return Message{Type: "sum", Phase: "result"}
+	case *federationpb.StartRequest:
+		return Message{Type: "start", Why: fmt.Sprintf("asks for the released model that plan %.6x starts from", m.GetPlan())}
+	case *federationpb.StartChunk:
+		return Message{Type: "start"}
 	case *federationpb.SyncRequest:
 		return Message{Type: "sync", Why: "asks for the newest roster and plans"}
 	case *federationpb.ApproveRequest:

@@ -67,7 +67,7 @@ func (c *runCommand) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	progress := cli.NewProgress(std.Err, "federated", "rounds", int64(plan.Algorithm.Rounds+4))
+	progress := cli.NewProgress(std.Err, "federated", "rounds", int64(plan.TrainRounds()+4))
 	var log *slog.Logger
 	if c.Verbose {
 		log = slog.New(slog.NewTextHandler(std.Err, nil))

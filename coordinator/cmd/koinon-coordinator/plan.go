@@ -58,7 +58,8 @@ func beside(dir *os.Root) func(string) ([]byte, error) {
 
 type checkPlanCommand struct {
 	output
-	Plan string `arg:"" help:"plan.yaml." type:"path"`
+	Plan  string `arg:"" help:"plan.yaml." type:"path"`
+	Start string `help:"Directory of the release that warm_start names: check that it fits." placeholder:"DIR" type:"path" env:"-"`
 }
 
 func (checkPlanCommand) Help() string { return "Example:\n  koinon-coordinator plan check plan.yaml" }
@@ -77,6 +78,8 @@ type planFacts struct {
 	Leavers   int      `json:"may_leave"`
 	Gates     int      `json:"gates"`
 	Valid     string   `json:"valid_until"`
+	Stop      string   `json:"stop,omitempty"`
+	Start     string   `json:"warm_start,omitempty"`
 
 	Trees *treeFacts `json:"trees,omitempty"`
 }
@@ -111,9 +114,10 @@ func factsOf(p *federation.Plan) planFacts {
 	digest := p.Digest()
 	f := planFacts{
 		Name: p.Name, Digest: digest.String(), Purpose: p.Declaration.PurposeCode, Unit: p.Declaration.Unit,
-		Model: p.Architecture.Kind, Algorithm: p.Algorithm.Name, Rounds: p.Algorithm.Rounds, Members: p.Cohort.Members,
+		Model: p.Architecture.Kind, Algorithm: p.Algorithm.Name, Rounds: p.TrainRounds(), Members: p.Cohort.Members,
 		Threshold: secagg.Threshold(n), Leavers: n - secagg.Threshold(n), Gates: len(p.Gates), Valid: p.Declaration.ValidUntil,
 	}
+	f.Stop, f.Start = stopWords(p), p.WarmStart.String()
 	if b, ok := p.Bounds(); ok {
 		f.Trees = &treeFacts{Sums: b.Sums, Shed: b.Shed, Loses: b.Leavers, Rows: b.Rows, Bits: b.Bits, Wide: b.Wide}
 	}
@@ -123,6 +127,12 @@ func factsOf(p *federation.Plan) planFacts {
 func (f planFacts) print(std cli.Streams) {
 	fmt.Fprintf(std.Out, "plan        %s\ndigest      %s\npurpose     %s, scores one %s at a time\n", f.Name, f.Digest, f.Purpose, f.Unit)
 	fmt.Fprintf(std.Out, "training    %s with %s, %d rounds\n", f.Model, f.Algorithm, f.Rounds)
+	if f.Stop != "" {
+		fmt.Fprintf(std.Out, "stop        %s\n", f.Stop)
+	}
+	if f.Start != "" {
+		fmt.Fprintf(std.Out, "warm start  %s: its encoder and parameters, no statistics sums\n", f.Start)
+	}
 	fmt.Fprintf(std.Out, "cohort      %s: %d must answer in every phase, %d may be lost\n", strings.Join(f.Members, ", "), f.Threshold, f.Leavers)
 	if f.Trees != nil {
 		f.Trees.print(std)
@@ -133,6 +143,9 @@ func (f planFacts) print(std cli.Streams) {
 // Run checks a plan.
 func (c *checkPlanCommand) Run(std cli.Streams) error {
 	p, err := readPlan(c.Plan)
+	if err == nil && c.Start != "" {
+		err = checkStart(p, c.Start)
+	}
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,8 @@ func hinted(err error) error {
 		return cli.Hint(err, "a node that was off for too long enrols again: ask the admin for a new invite, move certs/node.pem away, and run enroll; the accepted roster stays")
 	case errors.Is(err, federation.ErrLaw):
 		return cli.Hint(err, "the plan's authors must change it; reject it with: koinon-node plan reject")
+	case errors.Is(err, node.ErrStart):
+		return cli.Hint(err, "ask the admin which release is meant; whom this node trusts with releases stands in node.yaml, release_keys")
 	case errors.As(err, &damaged):
 		return cli.Hint(err, "the file was changed or damaged: keep it as it is, stop the node, and compare it with a backup")
 	case errors.Is(err, node.ErrOtherCoordinator):

@@ -147,7 +147,7 @@ func (v planView) print(w io.Writer) error {
 	}
 	line("fewest in a sum", "%d", p.Cohort.Minimum)
 	line("architecture", "%s", p.Architecture.Kind)
-	line("algorithm", "%s, %d rounds, seed %d", p.Algorithm.Name, p.Algorithm.Rounds, p.Seed)
+	line("algorithm", "%s, %d rounds, seed %d", p.Algorithm.Name, p.TrainRounds(), p.Seed)
 	line("features", "%s", columns(p.Schema.Features()))
 	line("groups", "%s (measured, never features)", columns(p.Schema.Groups()))
 	line("denied", "%s", strings.Join(d.Features.Deny, ", "))

@@ -47,9 +47,15 @@ type vectorOf struct {
 // the clear. each sees a vector and says whether it is in the sum; nil: all are.
 func plainRun(t testing.TB, plan *federation.Plan, members []Member, seed uint64, each func(vectorOf) bool) *schedule.Machine {
 	t.Helper()
-	s := &simulation{cfg: Config{Seed: seed}}
 	machine, err := schedule.New(plan.Learning())
 	require.NoError(t, err)
+	return plainRest(t, machine, members, seed, each)
+}
+
+// plainRest is plainRun from a machine on.
+func plainRest(t testing.TB, machine *schedule.Machine, members []Member, seed uint64, each func(vectorOf) bool) *schedule.Machine {
+	t.Helper()
+	s := &simulation{cfg: Config{Seed: seed}}
 	workers := make([]*train.Member, len(members))
 	for i, m := range members {
 		workers[i] = train.NewMember(m.Table)

@@ -68,6 +68,9 @@ func (o *objective) epoch(a *adam, params []float32, rows []int32, batch int, we
 		}
 		total += loss
 		o.regularise(a.grad, w, 1/float64(len(part)), o.l2/weight, near)
+		for _, f := range o.frozen {
+			clear(a.grad[f.from:f.to]) // Adam does not move what never had a gradient
+		}
 		a.move(w)
 	}
 	return total / float64(max(len(rows), 1)), nil

@@ -21,6 +21,7 @@ type objective struct {
 	l2      float64
 	decayed []bool
 	runs    []run
+	frozen  []run // parameters that local epochs leave as they are
 	engine  *autograd.Engine
 	params  []float32 // scratch
 }

@@ -44,7 +44,11 @@ func (r *Report) Verdict() string {
 	case g == nil:
 		return "Too few test rows of one label to say whether fine-tuning helps."
 	case g.Low > 0:
-		return "Fine-tuning helps on this member's test rows: AUROC " + difference(g) + " over the federated model."
+		text := "Fine-tuning helps on this member's test rows: AUROC " + difference(g) + " over the federated model."
+		if a := r.OverAlone; a != nil && a.Low <= 0 {
+			text += " It is not clearly better than a model of this member's rows alone."
+		}
+		return text
 	case g.High < 0:
 		return "Fine-tuning harms on this member's test rows: AUROC " + difference(g) + " against the federated model. Keep the federated model."
 	}

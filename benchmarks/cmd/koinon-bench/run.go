@@ -33,6 +33,8 @@ type runCommand struct {
 	Trees        int     `placeholder:"N" help:"Trees to grow; 100 by default."`
 	Depth        int     `placeholder:"N" help:"Splits above a leaf; 6 by default."`
 	TreesPerStep int     `placeholder:"N" help:"Trees grown on the same gradients in the same sums; 1 by default."`
+	Patience     int     `placeholder:"N" help:"End training after so many judgements (trees) without a better validation loss; none by default."`
+	FineTune     bool    `help:"Fit the federated model to each node's own rows as well."`
 	Batch        int     `placeholder:"N" help:"Sums for which keys are agreed on at once; 16 by default."`
 	Seed         uint64  `default:"1" help:"Decides held-out rows, initial parameters and rounding."`
 	Bits         int     `default:"24" enum:"15,24" help:"Bits of an encoded parameter."`
@@ -158,7 +160,7 @@ func memberName(value string, index int) string {
 func (c *runCommand) architecture() arch.Spec {
 	spec := arch.Spec{Kind: c.Architecture}
 	if spec.Kind == arch.Trees {
-		spec.Trees = &trees.Params{Trees: c.Trees, Depth: c.Depth, TreesPerStep: c.TreesPerStep}
+		spec.Trees = &trees.Params{Trees: c.Trees, Depth: c.Depth, TreesPerStep: c.TreesPerStep, Patience: c.Patience}
 	}
 	return spec
 }
@@ -166,6 +168,9 @@ func (c *runCommand) architecture() arch.Spec {
 // algorithm is what the flags name; that of trees has no settings.
 func (c *runCommand) algorithm() (aggregate.Spec, error) {
 	if c.Architecture == arch.Trees {
+		if c.FineTune {
+			return aggregate.Spec{}, cli.Usagef("trees are not fine-tuned: leave --fine-tune out")
+		}
 		if c.Algorithm != "" || c.Rounds != 0 {
 			return aggregate.Spec{}, cli.Usagef("trees have neither --algorithm nor --rounds: say --trees, --depth and --trees-per-step")
 		}
@@ -174,7 +179,7 @@ func (c *runCommand) algorithm() (aggregate.Spec, error) {
 	if c.Trees != 0 || c.Depth != 0 || c.TreesPerStep != 0 {
 		return aggregate.Spec{}, cli.Usagef("--trees, --depth and --trees-per-step are for --architecture trees")
 	}
-	return aggregate.Spec{Name: c.Algorithm, Rounds: c.Rounds, Bits: c.Bits}, nil
+	return aggregate.Spec{Name: c.Algorithm, Rounds: c.Rounds, Bits: c.Bits, Stop: aggregate.Stop{Patience: c.Patience}}, nil
 }
 
 // plan is the plan of a benchmark: nothing is released, so its gate only says that there is one.

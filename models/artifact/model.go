@@ -36,7 +36,14 @@ type Header struct {
 	Architecture arch.Spec `json:"architecture"`
 	Threshold    float64   `json:"threshold"` // operating point: flagged from this probability up
 	Bands        []Band    `json:"bands"`     // ascending, the first from 0
+
+	// FineTuned names, by digest, the model that a node has fitted to its own rows. Such an artifact stays on that
+	// node: it is no release and cannot be one.
+	FineTuned string `json:"fine_tuned,omitempty"`
 }
+
+// ErrFineTuned refuses a model that a node has fitted to its own rows where a released one is wanted.
+var ErrFineTuned = errors.New("model is fine-tuned on one node and no release")
 
 // Model is a parsed artifact.
 type Model struct {
@@ -101,8 +108,11 @@ func (h Header) validate() error {
 	if h.Name == "" || len(h.Name) > maxText || len(h.Purpose) > maxText {
 		return fmt.Errorf("name of %d and purpose of %d bytes, want 1 and 0 to %d", len(h.Name), len(h.Purpose), maxText)
 	}
-	if d, err := hex.DecodeString(h.Plan); err != nil || len(d) != 32 || hex.EncodeToString(d) != h.Plan {
+	if !isDigest(h.Plan) {
 		return fmt.Errorf("plan digest %.70q is not 64 hex digits", h.Plan)
+	}
+	if h.FineTuned != "" && !isDigest(h.FineTuned) {
+		return fmt.Errorf("digest %.70q of the fine-tuned model is not 64 hex digits", h.FineTuned)
 	}
 	// Above 1 nothing is flagged; the tally says so with +Inf, which JSON cannot.
 	if !(h.Threshold >= 0 && h.Threshold <= 2) {
@@ -117,6 +127,11 @@ func (h Header) validate() error {
 		}
 	}
 	return nil
+}
+
+func isDigest(text string) bool {
+	d, err := hex.DecodeString(text)
+	return err == nil && len(d) == 32 && hex.EncodeToString(d) == text
 }
 
 // Band returns the name of the band of a probability.

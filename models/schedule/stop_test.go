@@ -29,7 +29,7 @@ func stopping(t testing.TB, kind, algorithm string, stop aggregate.Stop) Config 
 	return cfg
 }
 
-// TestStop: training ends when the patience is exhausted, on both sides alike,
+// S80: training ends when the patience is exhausted, on both sides alike,
 // also where one of them is stored and restored before every sum. What is
 // evaluated is the best, and the state holds the final parameters as well.
 func TestStop(t *testing.T) {
@@ -155,7 +155,7 @@ func TestNobodyJudges(t *testing.T) {
 }
 
 // TestStopRefuses: words that no honest members can have made, which leave the
-// state as it was (S48), and stored judgements that do not follow from the rounds.
+// state as it was (S48, S80), and stored judgements that do not follow from the rounds.
 func TestStopRefuses(t *testing.T) {
 	m := judgedMachine(t, 2)
 	step, _ := m.Next()

@@ -27,6 +27,9 @@ func Open(body []byte, cfg schedule.Config) (schedule.Config, error) {
 	if err != nil {
 		return cfg, fmt.Errorf("warm start: %w", err)
 	}
+	if model.Header.FineTuned != "" {
+		return cfg, fmt.Errorf("warm start: %w", artifact.ErrFineTuned)
+	}
 	cfg.Start = &schedule.Start{
 		Artifact: cfg.Start.Artifact, Architecture: model.Header.Architecture, Encoder: model.Encoder, Params: model.Params,
 	}

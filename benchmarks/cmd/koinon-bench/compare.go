@@ -23,6 +23,7 @@ type comparison struct {
 	Architecture string                       `json:"architecture"`
 	Algorithm    string                       `json:"algorithm"`
 	Rounds       int                          `json:"rounds"`
+	Stopping     *stopFigures                 `json:"stopping,omitempty"` // with --patience
 	Seed         uint64                       `json:"seed"`
 	Rows         int                          `json:"rows"`
 	Parameters   int                          `json:"parameters"`
@@ -44,6 +45,8 @@ type nodeComparison struct {
 	Alone     *fairness.Figures `json:"alone"`
 	Federated *fairness.Figures `json:"federated"`
 	Interval  *[2]float64       `json:"federated_auroc_interval"` // 95 %, DeLong
+
+	FineTuned *tunedFigures `json:"fine_tuned,omitempty"` // with --fine-tune; none with too few rows
 }
 
 // overallComparison: federated and pooled over all held-out rows, alone as the mean over nodes.
@@ -103,6 +106,12 @@ func compare(c *runCommand, plan *federation.Plan, members []sim.Member, result 
 	}
 	if err := out.overall(m, work, all, threshold); err != nil {
 		return nil, err
+	}
+	out.Stopping = stopFiguresOf(m)
+	if c.FineTune {
+		if err := out.fineTune(m, work, members); err != nil {
+			return nil, err
+		}
 	}
 	out.Seconds.Compare = time.Since(begun).Seconds()
 	return out, nil
@@ -237,7 +246,8 @@ func pooledScores(m *schedule.Machine, work []*train.Member) ([]float64, error) 
 
 // parameters counts those of the model, as its card does.
 func parameters(m *schedule.Machine) int {
-	model := artifact.Model{Params: m.Params()}
+	params, _ := m.Chosen()
+	model := artifact.Model{Params: params}
 	if m.Forest() != nil {
 		model.Ensemble = m.Forest().Ensemble()
 	}
@@ -262,13 +272,16 @@ func mean(figures []*fairness.Figures) meanFigures {
 func (out *comparison) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s: %d rows in %d nodes, %s with %d parameters, %s, %d rounds, seed %d\n\n", out.Data, out.Rows,
 		len(out.Nodes), out.Architecture, out.Parameters, out.Algorithm, out.Rounds, out.Seed)
-	table := cli.NewTable("node", "rows", "test", "positives", "AUROC alone", "federated", "95 % interval")
+	if err := out.Stopping.print(w); err != nil {
+		return err
+	}
+	table := cli.NewTable(out.tunedHead("node", "rows", "test", "positives", "AUROC alone", "federated", "95 % interval")...)
 	for _, n := range out.Nodes {
 		alone := any(nil)
 		if n.Alone != nil {
 			alone = figure(n.Alone.AUROC)
 		}
-		table.Row(n.Name, n.Rows, n.Test, n.Positives, alone, figure(n.Federated.AUROC), bounds(n.Interval))
+		table.Row(out.tunedCells(n, n.Name, n.Rows, n.Test, n.Positives, alone, figure(n.Federated.AUROC), bounds(n.Interval))...)
 	}
 	if err := table.Print(w); err != nil {
 		return err
@@ -287,6 +300,7 @@ func (out *comparison) print(w io.Writer) error {
 	if err := table.Print(w); err != nil {
 		return err
 	}
+	out.printTuned(w)
 	fmt.Fprintf(w, "\n%d of %d nodes gained. ", o.Gained, o.Alone.Nodes)
 	if o.Alone.AUROC != nil && *o.FederatedMean.AUROC <= *o.Alone.AUROC {
 		fmt.Fprint(w, "On this table federated learning does not help the nodes' mean. ")

@@ -14,9 +14,11 @@ import (
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/deploy/cli"
+	"github.com/koinon-eu/koinon/deploy/strictyaml"
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/models/trees"
 	"github.com/koinon-eu/koinon/node/dataset"
 )
@@ -33,6 +35,9 @@ type runCommand struct {
 	Trees        int     `placeholder:"N" help:"Trees to grow; 100 by default."`
 	Depth        int     `placeholder:"N" help:"Splits above a leaf; 6 by default."`
 	TreesPerStep int     `placeholder:"N" help:"Trees grown on the same gradients in the same sums; 1 by default."`
+	Patience     int     `placeholder:"N" help:"End training after so many judgements (trees) without a better validation loss; none by default."`
+	Search       string  `placeholder:"YAML" help:"Try settings and go on with the best: a plan's search block, as '{grid: {local_rate: [0.001, 0.01]}}'. Needs --patience."`
+	FineTune     bool    `help:"Fit the federated model to each node's own rows as well."`
 	Batch        int     `placeholder:"N" help:"Sums for which keys are agreed on at once; 16 by default."`
 	Seed         uint64  `default:"1" help:"Decides held-out rows, initial parameters and rounding."`
 	Bits         int     `default:"24" enum:"15,24" help:"Bits of an encoded parameter."`
@@ -158,7 +163,7 @@ func memberName(value string, index int) string {
 func (c *runCommand) architecture() arch.Spec {
 	spec := arch.Spec{Kind: c.Architecture}
 	if spec.Kind == arch.Trees {
-		spec.Trees = &trees.Params{Trees: c.Trees, Depth: c.Depth, TreesPerStep: c.TreesPerStep}
+		spec.Trees = &trees.Params{Trees: c.Trees, Depth: c.Depth, TreesPerStep: c.TreesPerStep, Patience: c.Patience}
 	}
 	return spec
 }
@@ -166,6 +171,9 @@ func (c *runCommand) architecture() arch.Spec {
 // algorithm is what the flags name; that of trees has no settings.
 func (c *runCommand) algorithm() (aggregate.Spec, error) {
 	if c.Architecture == arch.Trees {
+		if c.FineTune {
+			return aggregate.Spec{}, cli.Usagef("trees are not fine-tuned: leave --fine-tune out")
+		}
 		if c.Algorithm != "" || c.Rounds != 0 {
 			return aggregate.Spec{}, cli.Usagef("trees have neither --algorithm nor --rounds: say --trees, --depth and --trees-per-step")
 		}
@@ -174,7 +182,7 @@ func (c *runCommand) algorithm() (aggregate.Spec, error) {
 	if c.Trees != 0 || c.Depth != 0 || c.TreesPerStep != 0 {
 		return aggregate.Spec{}, cli.Usagef("--trees, --depth and --trees-per-step are for --architecture trees")
 	}
-	return aggregate.Spec{Name: c.Algorithm, Rounds: c.Rounds, Bits: c.Bits}, nil
+	return aggregate.Spec{Name: c.Algorithm, Rounds: c.Rounds, Bits: c.Bits, Stop: aggregate.Stop{Patience: c.Patience}}, nil
 }
 
 // plan is the plan of a benchmark: nothing is released, so its gate only says that there is one.
@@ -201,6 +209,12 @@ func (c *runCommand) plan(schema *feature.Schema, members []sim.Member) (*federa
 		Algorithm:    algorithm,
 		Seed:         c.Seed,
 		Gates:        []fairness.Gate{{Metric: fairness.AUROC, Bound: fairness.Point, AtLeast: &never}},
+	}
+	if c.Search != "" {
+		p.Search = &schedule.Search{}
+		if err := strictyaml.Decode([]byte(c.Search), p.Search); err != nil {
+			return nil, cli.Usagef("--search: %v", err)
+		}
 	}
 	for _, m := range members {
 		p.Cohort.Members = append(p.Cohort.Members, m.Name)

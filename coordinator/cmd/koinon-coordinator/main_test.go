@@ -299,3 +299,32 @@ func TestServe(t *testing.T) {
 	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, errs, "hint: is `koinon-coordinator serve` running")
 }
+
+// TestPlanCheckStart: a plan with a stop and a warm start says so offline, and is held to the release that it names.
+func TestPlanCheckStart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "plan.yaml")
+	text := strings.NewReplacer("rounds: 60", "rounds: 60, stop: {patience: 8}", "cohort:", "warm_start: {release: "+strings.Repeat("0a", 32)+"}\ncohort:").Replace(samplePlan(t, filepath.Dir(file)))
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	code, out, errs := command(t, "plan", "check", file)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "stop        after 8 judgements without a better one, one every 1 rounds, by 10 % of the training rows")
+	require.Contains(t, out, "warm start  0a0a0a")
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "model.koinon"), []byte("x"), 0o600))
+	code, _, errs = command(t, "plan", "check", file, "--start", dir)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "not the one that the plan names, 0a0a0a0a0a0a")
+}
+
+// samplePlan copies the sample's parts beside a plan and returns its text.
+func samplePlan(t *testing.T, dir string) string {
+	samples := filepath.Join("..", "..", "..", "docs", "samples")
+	for _, name := range []string{"declaration.yaml", "schema.yaml"} {
+		b, err := os.ReadFile(filepath.Join(samples, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), b, 0o600))
+	}
+	b, err := os.ReadFile(filepath.Join(samples, "plan.yaml"))
+	require.NoError(t, err)
+	return string(b)
+}

@@ -67,6 +67,9 @@ func load(r *release.Release) (*artifact.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", release.ErrStatement, err)
 	}
+	if model.Header.FineTuned != "" {
+		return nil, fmt.Errorf("%w: %w", release.ErrStatement, artifact.ErrFineTuned)
+	}
 	if !bytes.Equal(model.Encoder.Canonical(), r.Files[release.EncoderFile]) {
 		return nil, fmt.Errorf("%w: %s is not the encoder of %s", release.ErrStatement, release.EncoderFile, release.ArtifactFile)
 	}

@@ -33,6 +33,7 @@ type grammar struct {
 	Egress   egressCommands   `cmd:"" help:"Every message that left this node."`
 	Evidence evidenceCommands `cmd:"" help:"What shows that somebody lied."`
 	Figures  figuresCommands  `cmd:"" help:"This member's own figures, alone against federated."`
+	FineTune fineTuneCommand  `cmd:"" help:"Fit a federated model to this member's own rows."`
 	Doctor   doctorCommand    `cmd:"" help:"Check that everything is in order."`
 }
 

@@ -111,6 +111,7 @@ func exposure(p *federation.Plan, n, t int) []string {
 	if p.Algorithm.Name == aggregate.Newton {
 		out = append(out, "This algorithm sums counts of PAIRS of categories, which isolate rows sooner than single counts do.")
 	}
+	out = append(out, startAndStop(p)...)
 	if p.Grows() {
 		out = append(out,
 			"Trees sum histograms of gradients by column and cell, one sum a level. The sign of a gradient in a cell with one row is that row's label; `cell` in the plan says how many rows are expected behind a cell.",

@@ -32,7 +32,8 @@ type Coordinator struct {
 
 	store      *registry.Store // nil: no candidates are drawn up
 	publishing sync.Mutex
-	starting   sync.Mutex // one decision at a time whether a plan gets a run
+	starting   sync.Mutex                   // one decision at a time whether a plan gets a run
+	refused    map[federation.Digest]string // under starting: why approved plans got none, told once each
 
 	ctx  context.Context // of Serve; runs live below it
 	stop context.CancelFunc
@@ -53,7 +54,7 @@ func New(ctx context.Context, cfg Config) (*Coordinator, error) {
 	}
 	c := &Coordinator{
 		cfg: cfg, hub: rpc.NewHub(), runs: map[[16]byte]*run{}, locks: map[[32]byte]lock{}, proofs: map[federation.Digest]map[uint8][]byte{},
-		wake: make(chan struct{}, 1), changed: make(chan struct{}), metrics: newFigures(cfg.Metrics),
+		refused: map[federation.Digest]string{}, wake: make(chan struct{}, 1), changed: make(chan struct{}), metrics: newFigures(cfg.Metrics),
 	}
 	c.id = federation.FederationID(cfg.Federation, identity.FingerprintOf(cfg.Authority.Root()))
 	c.book = admin.NewBook(admin.Config{

@@ -328,7 +328,8 @@ func (c *Coordinator) startApproved(ctx context.Context) {
 		if _, _, ok := c.RunOf(p.Digest); ok {
 			continue
 		}
-		if _, err := c.startRun(ctx, "", p); err != nil {
+		if _, err := c.startRun(ctx, "", p); err != nil && c.refused[p.Digest] != err.Error() {
+			c.refused[p.Digest] = err.Error()
 			c.cfg.Log.Error("run not started", "plan", p.Plan.Name, "error", err)
 		}
 	}

@@ -2,8 +2,9 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,17 +67,22 @@ func (c *Coordinator) named(w *federation.WarmStart) (admin.Release, error) {
 	return admin.Release{}, admin.Errorf(admin.ErrInvalid, "warm start: no release %s was published here", w.Release)
 }
 
+// usable is named for a plan that has not begun: the release must not be revoked.
+func (c *Coordinator) usable(w *federation.WarmStart) (admin.Release, error) {
+	r, err := c.named(w)
+	if err == nil && r.State == admin.Revoked {
+		err = admin.Errorf(admin.ErrInvalid, "warm start: release %s is revoked (%s): %s", r.Name, r.Mode, r.Reason)
+	}
+	return r, err
+}
+
 // checkStart says why a plan may not start from the release it names: it is not published, revoked, or does not fit.
 func (c *Coordinator) checkStart(plan *federation.Plan) error {
 	if plan.WarmStart == nil {
 		return nil
 	}
-	r, err := c.named(plan.WarmStart)
-	if err != nil {
+	if _, err := c.usable(plan.WarmStart); err != nil {
 		return err
-	}
-	if r.State == admin.Revoked {
-		return admin.Errorf(admin.ErrInvalid, "warm start: release %s is revoked (%s): %s", r.Name, r.Mode, r.Reason)
 	}
 	if _, err := c.learning(plan); err != nil {
 		return admin.Errorf(admin.ErrInvalid, "%w", err)
@@ -96,23 +102,42 @@ func (c *Coordinator) Start(_ context.Context, member string, digest federation.
 	if p.Plan.WarmStart == nil {
 		return fmt.Errorf("plan %s has no warm start: %w", p.Plan.Name, rpc.ErrNotFound)
 	}
-	if err := c.checkStart(p.Plan); err != nil {
-		return err
-	}
-	r, err := c.named(p.Plan.WarmStart)
+	r, err := c.usable(p.Plan.WarmStart)
 	if err != nil {
 		return err
 	}
-	files, err := release.Read(c.released(r.Name))
+	files, err := os.ReadDir(c.released(r.Name))
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		for part := range slices.Chunk(files[name], pb.MaxChunkBytes) {
-			if err := send(&pb.StartChunk{File: name, Data: part}); err != nil {
-				return err
-			}
+	for _, f := range files {
+		if err := sendFile(filepath.Join(c.released(r.Name), f.Name()), send); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// sendFile streams a file of a release, of which only one chunk is in memory.
+func sendFile(path string, send func(*pb.StartChunk) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	buffer := make([]byte, pb.MaxChunkBytes) // send has encoded it when it returns
+	for {
+		n, err := io.ReadFull(f, buffer)
+		if n > 0 {
+			if err := send(&pb.StartChunk{File: filepath.Base(path), Data: buffer[:n]}); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

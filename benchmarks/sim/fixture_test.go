@@ -94,6 +94,15 @@ func testPlan(t testing.TB, replace ...string) *federation.Plan {
 // word on each row: file number, age, family, chip, sex, office, label, part.
 func csvTable(t testing.TB, seed uint64, rows int, edit func(i int, row []string)) *feature.Table {
 	t.Helper()
+	s, err := feature.ParseSchema([]byte(schemaYAML))
+	require.NoError(t, err)
+	table, err := feature.ReadCSV(bytes.NewReader(csvText(seed, rows, edit)), s, feature.Limits{})
+	require.NoError(t, err)
+	return table
+}
+
+// csvText is the file of csvTable.
+func csvText(seed uint64, rows int, edit func(i int, row []string)) []byte {
 	r := rand.New(rand.NewPCG(seed, 7))
 	pick := func(values ...string) string { return values[r.IntN(len(values))] }
 	var b bytes.Buffer
@@ -113,11 +122,7 @@ func csvTable(t testing.TB, seed uint64, rows int, edit func(i int, row []string
 		}
 		b.WriteString(strings.Join(row, ",") + "\n")
 	}
-	s, err := feature.ParseSchema([]byte(schemaYAML))
-	require.NoError(t, err)
-	table, err := feature.ReadCSV(&b, s, feature.Limits{})
-	require.NoError(t, err)
-	return table
+	return b.Bytes()
 }
 
 // fiveTables gives each of the five members 240 rows and the next 20 more.

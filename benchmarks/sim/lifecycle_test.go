@@ -4,12 +4,15 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator"
 	"github.com/koinon-eu/koinon/coordinator/admin"
+	"github.com/koinon-eu/koinon/crypto/keystore"
+	"github.com/koinon-eu/koinon/crypto/sign"
 	"github.com/koinon-eu/koinon/models/artifact"
 	"github.com/koinon-eu/koinon/models/card"
 	"github.com/koinon-eu/koinon/models/release"
@@ -17,6 +20,7 @@ import (
 	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/models/start"
 	"github.com/koinon-eu/koinon/node"
+	"github.com/koinon-eu/koinon/node/finetune"
 
 	"github.com/stretchr/testify/require"
 )
@@ -122,6 +126,7 @@ func TestLifecycle(t *testing.T) {
 	require.Equal(t, digest[:], stopping.Final)
 	published := p.publish(s, r.Release)
 
+	p.fineTunes(t, published.Name)
 	body, err := candidate.Marshal()
 	require.NoError(t, err)
 	digest, err = candidate.Digest()
@@ -138,6 +143,31 @@ func TestLifecycle(t *testing.T) {
 	_, err = s.simulation.coordinator.Book().Submit(t.Context(), "bench", encoded(t, "name: document-risk", "name: again", "cohort:", "warm_start: {release: "+name+"}\ncohort:"))
 	require.ErrorContains(t, err, "revoked (recall): wrong labels")
 	require.ErrorIs(t, err, admin.ErrInvalid)
+}
+
+// fineTunes fits the published release to DE's rows, where it verifies.
+func (p *publisher) fineTunes(t *testing.T, name string) {
+	d, store := node.Dir(t.TempDir()), filepath.Join(p.dir, "store", "releases", name)
+	write := func(name string, data []byte) { require.NoError(t, os.WriteFile(d.Path(name), data, 0o600)) }
+	key, err := keystore.EncodePublic(p.signer.Public())
+	require.NoError(t, err)
+	write("release.pub", key)
+	write("table.csv", csvText(1, 600, nil))
+	write("node.yaml", []byte("federation: bench\nmember: DE\ncoordinator: 127.0.0.1:1\ndata: table.csv\nrelease_keys: [release.pub]\n"))
+	in, err := d.TuneRelease(store)
+	require.NoError(t, err)
+	require.Contains(t, in.Source, "(verified)")
+	result, err := finetune.Run(in)
+	require.NoError(t, err)
+	require.Equal(t, "DE", result.Report.Member)
+	require.NotNil(t, result.Report.OverFederated)
+	require.Len(t, result.Report.Groups, 4)
+
+	other, err := keystore.EncodePublic(newSigner(t).Public())
+	require.NoError(t, err)
+	write("release.pub", other)
+	_, err = d.TuneRelease(store)
+	require.ErrorIs(t, err, sign.ErrKey)
 }
 
 func encoded(t testing.TB, replace ...string) []byte {

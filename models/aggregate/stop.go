@@ -20,8 +20,8 @@ const maxPatience = MaxRounds
 
 // Stop is the plan's `algorithm.stop` block: some of the training rows do not
 // train but judge, and training ends before `rounds` when they say that it gets
-// no better (Prechelt 1998, Early Stopping – But When?, criterion UP). The zero
-// value is off; then every row trains and the last parameters are the model.
+// no better. The zero value is off; then every row trains and the last
+// parameters are the model.
 type Stop struct {
 	// Patience is how many judgements in a row may pass without a better one. 0 is off.
 	Patience int `yaml:"patience,omitempty" json:"patience"`

@@ -158,7 +158,7 @@ func (r *Report) Markdown() []byte {
 func table(b *strings.Builder, head []string, rows [][]string) {
 	line := func(cells []string) {
 		for _, c := range cells {
-			b.WriteString("| " + strings.NewReplacer("|", "\\|", "\n", " ").Replace(c) + " ")
+			b.WriteString("| " + strings.NewReplacer("|", "\\|", "\n", " ", "<", "&lt;").Replace(c) + " ")
 		}
 		b.WriteString("|\n")
 	}

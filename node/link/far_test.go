@@ -35,6 +35,7 @@ type far struct {
 	frames   []*pb.Frame
 	rounds   []uint32
 	spots    []*pb.SpotChunk
+	starts   []*pb.StartChunk
 }
 
 func (f *far) Session(stream pb.Federation_SessionServer) error {
@@ -113,6 +114,15 @@ func (f *far) Sum(_ *pb.SumRequest, stream pb.Federation_SumServer) error {
 			return err
 		}
 		b = b[n:]
+	}
+	return nil
+}
+
+func (f *far) Start(_ *pb.StartRequest, stream pb.Federation_StartServer) error {
+	for _, s := range f.starts {
+		if err := stream.Send(s); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -38,6 +38,9 @@ func (l *Link) Start(ctx context.Context, plan federation.Digest) (map[string][]
 			return nil, wrap("start", err)
 		}
 		silent.Reset(l.cfg.Timeout)
+		if len(m.GetData()) == 0 {
+			return nil, errors.New("start: an empty chunk")
+		}
 		files[m.GetFile()] = append(files[m.GetFile()], m.GetData()...)
 		if total += len(m.GetData()); total > maxStartBytes || len(files) > maxStartFiles {
 			return nil, fmt.Errorf("start: release of more than %d bytes or %d files", maxStartBytes, maxStartFiles)

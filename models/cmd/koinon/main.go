@@ -1,5 +1,5 @@
 // Command koinon is for the engineer who uses a released model: it pulls,
-// verifies, shows and scores. A release is trusted because of its signature by
+// verifies, shows, scores and exports. A release is trusted because of its signature by
 // a release key that the engineer names, never because of where it lies; no
 // command uses a model that it has not just verified.
 package main
@@ -18,6 +18,7 @@ type grammar struct {
 	Verify verifyCommand `cmd:"" help:"Check a release directory, offline."`
 	Show   showCommand   `cmd:"" help:"Say who made a release, from what, when and how."`
 	Score  scoreCommand  `cmd:"" help:"Advise on each row of a table with a verified model."`
+	Export exportCommand `cmd:"" help:"Write a verified model for another runtime: ONNX or XGBoost."`
 	List   listCommand   `cmd:"" help:"List the releases of a store."`
 }
 

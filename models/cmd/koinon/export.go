@@ -16,7 +16,7 @@ import (
 type exportCommand struct {
 	trustFlags
 	Directory string `arg:"" help:"Release directory."`
-	Format    string `required:"" enum:"onnx,xgboost-json" help:"onnx, or xgboost-json (boosted trees only)." env:"-"`
+	Format    string `required:"" enum:"onnx,xgboost-json" help:"onnx, or xgboost-json for boosted trees." placeholder:"onnx|xgboost-json" env:"-"`
 	Output    string `help:"Where the model goes, - for standard output; NAME.onnx or NAME.xgboost.json if left out." placeholder:"FILE" short:"o"`
 	JSON      bool   `help:"Print digest, size and inputs as JSON." name:"json" env:"-"`
 }

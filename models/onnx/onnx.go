@@ -20,8 +20,7 @@ import (
 	"github.com/koinon-eu/koinon/models/feature"
 )
 
-// Versions of what is written: they are in ONNX 1.11 and onnxruntime 1.11 of
-// 2022 and in all that followed.
+// Versions of what is written: ONNX 1.11 of 2022, onnxruntime from 1.12 on.
 const (
 	IRVersion = 8
 	Opset     = 15

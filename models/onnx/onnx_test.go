@@ -1,14 +1,9 @@
 package onnx_test
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"math"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -95,51 +90,6 @@ func splits(e *trees.Ensemble) (set, missingLeft, missingRest int) {
 	return set, missingLeft, missingRest
 }
 
-// result is what testdata/score.js prints.
-type result struct {
-	Inputs  []string  `json:"inputs"`
-	Outputs []string  `json:"outputs"`
-	Dims    []int     `json:"dims"`
-	Score   []float64 `json:"score"`
-	LogOdds []float64 `json:"log_odds"`
-	Version string    `json:"version"`
-}
-
-// runtime returns a function that runs a script in node with onnxruntime-node,
-// found below KOINON_ONNXRUNTIME_JS (a folder with node_modules). Where it is
-// absent the test is skipped, or fails if KOINON_REQUIRE contains
-// "onnxruntime".
-func runtime(t *testing.T) func(stdin []byte, script string) []byte {
-	modules := filepath.Join(os.Getenv("KOINON_ONNXRUNTIME_JS"), "node_modules")
-	node, err := exec.LookPath("node")
-	if err == nil {
-		_, err = os.Stat(filepath.Join(modules, "onnxruntime-node"))
-	}
-	if err != nil {
-		const reason = "onnxruntime: needs node and the npm package onnxruntime-node below KOINON_ONNXRUNTIME_JS"
-		if strings.Contains(os.Getenv("KOINON_REQUIRE"), "onnxruntime") {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
-	}
-	return func(stdin []byte, script string) []byte {
-		cmd := exec.Command(node, script)
-		cmd.Env, cmd.Stdin = append(os.Environ(), "NODE_PATH="+modules), bytes.NewReader(stdin)
-		var errs bytes.Buffer
-		cmd.Stderr = &errs
-		out, err := cmd.Output()
-		require.NoError(t, err, errs.String())
-		return out
-	}
-}
-
-// column is one input as the script takes it.
-type column struct {
-	Name   string `json:"name"`
-	Type   string `json:"type"`
-	Values []any  `json:"values"`
-}
-
 // TestInRuntime scores the same raw rows here and in onnxruntime, with missing
 // values, unseen categories and extreme numbers. // trees 68, 69
 func TestInRuntime(t *testing.T) {
@@ -151,41 +101,23 @@ func TestInRuntime(t *testing.T) {
 			require.NoError(t, err)
 			want, err := scorer.Score(rows, 0)
 			require.NoError(t, err)
-			b, err := onnx.Marshal(m, nil)
-			require.NoError(t, err)
-			path := filepath.Join(t.TempDir(), "model.onnx")
-			require.NoError(t, os.WriteFile(path, b, 0o600))
 
-			names := strings.Split(strings.TrimSpace(header), ",")
-			var inputs []column
+			inputs := inputsOf(m, rows)
 			var wanted []string
-			for _, in := range onnx.InputsOf(m.Encoder) {
-				c := column{Name: in.Name, Type: in.Type}
+			for _, in := range inputs {
 				wanted = append(wanted, in.Name)
-				place := slices.Index(names, in.Name)
-				for i, row := range cells {
-					switch {
-					case in.Type == onnx.String:
-						c.Values = append(c.Values, row[place])
-					case math.IsNaN(float64(rows.Number(in.Name)[i])):
-						c.Values = append(c.Values, nil)
-					default:
-						c.Values = append(c.Values, rows.Number(in.Name)[i])
+				if in.Type == onnx.String { // as spelled
+					place := slices.Index(strings.Split(strings.TrimSpace(header), ","), in.Name)
+					for i := range in.Values {
+						in.Values[i] = cells[i][place]
 					}
 				}
-				inputs = append(inputs, c)
 			}
-			stdin, err := json.Marshal(map[string]any{"model": path, "inputs": inputs})
-			require.NoError(t, err)
-			var got result
-			require.NoError(t, json.Unmarshal(run(stdin, filepath.Join("testdata", "score.js")), &got))
+			got := run(t, m, inputs, 0)
 			require.Equal(t, wanted, got.Inputs)
 			require.Equal(t, []int{len(cells), 1}, got.Dims)
-			if slices.Contains(wanted, "score") {
-				require.Equal(t, []string{"score_", "log_odds"}, got.Outputs)
-			} else {
-				require.Equal(t, []string{"score", "log_odds"}, got.Outputs)
-			}
+			require.Equal(t, []string{onnx.ScoreName(m.Encoder), "log_odds"}, got.Outputs)
+			require.Equal(t, slices.Contains(wanted, "score"), got.Outputs[0] == "score_")
 			worst, distinct := 0.0, map[float64]bool{}
 			for i, a := range want {
 				worst = max(worst, math.Abs(a.Score-got.Score[i]))
@@ -193,7 +125,7 @@ func TestInRuntime(t *testing.T) {
 				require.InDelta(t, a.Score, got.Score[i], 1e-5, "row %d: %v", i, cells[i])
 				require.InDelta(t, a.Score, arch.Sigmoid(got.LogOdds[i]), 1e-5, "row %d", i)
 			}
-			t.Logf("onnxruntime %s: largest difference %.2g over %d rows, %d distinct scores, %d bytes", got.Version, worst, len(want), len(distinct), len(b))
+			t.Logf("onnxruntime %s: largest difference %.2g over %d rows, %d distinct scores", got.Version, worst, len(want), len(distinct))
 			if name == "trees" {
 				set, left, rest := splits(m.Ensemble)
 				require.Positive(t, min(set, left, rest), "sets %d, missing left %d, missing against the rest %d", set, left, rest)

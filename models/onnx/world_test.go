@@ -103,6 +103,10 @@ func table(t testing.TB, schema string, rows int, scoring bool) (*feature.Table,
 // trees grow.
 func model(t testing.TB, schema string, spec arch.Spec) *artifact.Model {
 	rows, _ := table(t, schema, 4000, false)
+	return modelOf(t, rows, spec)
+}
+
+func modelOf(t testing.TB, rows *feature.Table, spec arch.Spec) *artifact.Model {
 	statistics := feature.NewStatistics(rows.Schema())
 	for !statistics.Done() {
 		sum, err := statistics.Count(rows)

@@ -1,7 +1,7 @@
 // Command koinon is for the engineer who uses a released model: it pulls,
-// verifies, shows, scores and exports. A release is trusted because of its signature by
-// a release key that the engineer names, never because of where it lies; no
-// command uses a model that it has not just verified.
+// verifies, shows, scores and exports. A release is trusted because of its
+// signature by a release key that the engineer names, never because of where it
+// lies; no command uses a model that it has not just verified.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 // version is set when the program is built (-ldflags -X main.version=…).
 var version = "development"
 
-const description = "Pull, verify, show and score released models. A score is an advisory: a human decides."
+const description = "Pull, verify, show, score and export released models. A score is an advisory: a human decides."
 
 type grammar struct {
 	Pull   pullCommand   `cmd:"" help:"Fetch a release, verify all of it, then write it."`

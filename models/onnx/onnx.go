@@ -37,7 +37,8 @@ const (
 func ScoreName(e *feature.Encoder) string { return newGraph(e).free(Score) }
 
 // Marshal returns the ModelProto of a valid model with these properties as its
-// metadata.
+// metadata. It fails if the model is not valid, or if its trees have too many
+// nodes when sets are written out.
 func Marshal(m *artifact.Model, properties []artifact.Property) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
@@ -51,7 +52,10 @@ func Marshal(m *artifact.Model, properties []artifact.Property) ([]byte, error) 
 	case arch.MLP:
 		z = g.mlp(m)
 	case arch.Trees:
-		z = g.trees(m)
+		var err error
+		if z, err = g.trees(m); err != nil {
+			return nil, err
+		}
 	default:
 		return nil, fmt.Errorf("onnx: architecture %s cannot be written", kind)
 	}

@@ -70,6 +70,17 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+func TestRefuses(t *testing.T) {
+	small := 1.0
+	m := model(t, categoriesText, arch.Spec{Kind: arch.Trees, Trees: &trees.Params{Trees: 3, Depth: 4, MinHessian: &small}})
+	defer onnx.SetMaxNodes(60)()
+	_, err := onnx.Marshal(m, nil)
+	require.ErrorContains(t, err, "more than 60 nodes")
+	m.Ensemble = nil
+	_, err = onnx.Marshal(m, nil)
+	require.Error(t, err)
+}
+
 // splits counts what the ensemble must have for the test below to mean
 // something.
 func splits(e *trees.Ensemble) (set, missingLeft, missingRest int) {

@@ -70,7 +70,7 @@ func runtime(t testing.TB) func(t testing.TB, m *artifact.Model, inputs []column
 		_, err = os.Stat(filepath.Join(modules, "onnxruntime-node"))
 	}
 	if err != nil {
-		const reason = "onnxruntime: needs node and the npm package onnxruntime-node below KOINON_ONNXRUNTIME_JS"
+		const reason = "onnxruntime: needs node and the npm package onnxruntime-node below KOINON_ONNXRUNTIME_JS (.ci/onnx after npm ci --ignore-scripts)"
 		if strings.Contains(os.Getenv("KOINON_REQUIRE"), "onnxruntime") {
 			t.Fatal(reason)
 		}

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/koinon-eu/koinon/models/artifact"
@@ -8,9 +9,13 @@ import (
 	"github.com/koinon-eu/koinon/models/trees"
 )
 
+// maxNodes bounds what the sets of categories with many values can become: a
+// file of some 400 MB. A protobuf message ends at 2 GB.
+var maxNodes = 1 << 23
+
 // trees adds an ensemble; it returns the log-odds. Numbers stay as they are,
 // NaN included; a category is the number of its cell.
-func (g *graph) trees(m *artifact.Model) string {
+func (g *graph) trees(m *artifact.Model) (string, error) {
 	columns := make([]string, len(m.Ensemble.Bins.Columns))
 	for i, in := range m.Encoder.Inputs() { // Bins.Match: the same order
 		columns[i] = in.Column
@@ -24,8 +29,11 @@ func (g *graph) trees(m *artifact.Model) string {
 	e.add(m.Ensemble.Bins, trees.Tree{{Column: -1, Value: float32(m.Ensemble.Base)}})
 	for _, t := range m.Ensemble.Trees {
 		e.add(m.Ensemble.Bins, t)
+		if len(e.id) > maxNodes {
+			return "", fmt.Errorf("onnx: more than %d nodes: the categories have too many values for this format", maxNodes)
+		}
 	}
-	return g.node(domainML, "TreeEnsembleRegressor", []string{x}, e.attributes()...)
+	return g.node(domainML, "TreeEnsembleRegressor", []string{x}, e.attributes()...), nil
 }
 
 // cells adds the look-up of a category's cells: float [rows, 1]. Unknown and

@@ -71,7 +71,7 @@ $(VAULT): .ci/vault/go.sum $(wildcard .ci/vault/*.go)
 	@touch $@.new && mv $@.new $@
 
 clean: ## remove what was built here
-	rm -rf bin .ci/bin
+	rm -rf bin .ci/bin .ci/onnx/node_modules
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12

@@ -34,9 +34,10 @@ type Scorer struct {
 	forward   *arch.Model
 	inputs    []feature.Input
 	reference *feature.Matrix
-	x         []float32
+	x         []float32 // a row, then the same with one column at its reference
 	c         []int32
-	out       [1]float64
+	columns   []int // of inputs: the column of each of these but the first
+	out       []float64
 }
 
 // NewScorer prepares a model for scoring.
@@ -53,7 +54,9 @@ func (m *Model) NewScorer() (*Scorer, error) {
 		return nil, err
 	}
 	s := &Scorer{model: m, forward: forward, inputs: m.Encoder.Inputs(), reference: m.Encoder.ReferenceRow()}
-	s.x, s.c = make([]float32, s.reference.Numbers), make([]int32, len(s.reference.Cards))
+	n := 1 + len(s.inputs)
+	s.x, s.c = make([]float32, n*s.reference.Numbers), make([]int32, n*len(s.reference.Cards))
+	s.columns, s.out = make([]int, 0, n), make([]float64, n)
 	return s, nil
 }
 
@@ -69,7 +72,9 @@ func (s *Scorer) Score(t *feature.Table, factors int) ([]Advisory, error) {
 	for i, z := range logits {
 		p := arch.Sigmoid(z)
 		from := len(all)
-		all = explain(i, factors, all)
+		if factors > 0 {
+			all = explain(i, factors, all)
+		}
 		out[i] = Advisory{
 			Row: i, ID: t.ID(i), Score: p, Band: s.model.Header.Band(p),
 			Flagged: p >= s.model.Header.Threshold, Factors: all[from:len(all):len(all)],
@@ -118,47 +123,43 @@ func (s *Scorer) Explain(rows *feature.Matrix, row, k int, dst []Factor) []Facto
 	if s.trees != nil {
 		return dst
 	}
-	copy(s.x, rows.X[row*rows.Numbers:(row+1)*rows.Numbers])
-	copy(s.c, rows.C[row*len(s.c):(row+1)*len(s.c)])
-	whole := s.logit()
+	k0, c0 := rows.Numbers, len(rows.Cards)
+	s.vary(rows.X[row*k0:(row+1)*k0], rows.C[row*c0:(row+1)*c0])
+	n := 1 + len(s.columns)
+	s.forward.Logits(arch.Batch{Rows: n, X: s.x[:n*k0], C: s.c[:n*c0]}, s.out[:n])
 	first := len(dst)
-	for _, in := range s.inputs {
-		if effect := whole - s.without(in); effect != 0 {
-			dst = insert(dst, first, k, Factor{Column: in.Column, Effect: effect})
+	for i, z := range s.out[1:n] {
+		if effect := s.out[0] - z; effect != 0 {
+			dst = insert(dst, first, k, Factor{Column: s.inputs[s.columns[i]].Column, Effect: effect})
 		}
 	}
 	return dst
 }
 
-func (s *Scorer) logit() float64 {
-	s.forward.Logits(arch.Batch{Rows: 1, X: s.x, C: s.c}, s.out[:])
-	return s.out[0]
-}
-
-// without returns the logit with one column at its reference.
-func (s *Scorer) without(in feature.Input) float64 {
-	var number, indicator float32
-	var slot int32
-	if in.Number >= 0 {
-		number, s.x[in.Number] = s.x[in.Number], s.reference.X[in.Number]
+// vary writes a row and, for each column that is not at its reference, the row
+// with that column there. A network takes them through its layers together.
+func (s *Scorer) vary(x []float32, c []int32) {
+	copy(s.x, x)
+	copy(s.c, c)
+	s.columns = s.columns[:0]
+	for i, in := range s.inputs {
+		n := 1 + len(s.columns)
+		nx, nc := s.x[n*len(x):(n+1)*len(x)], s.c[n*len(c):(n+1)*len(c)]
+		copy(nx, x)
+		copy(nc, c)
+		changed := false
+		for _, at := range [2]int{in.Number, in.Indicator} {
+			if at >= 0 && nx[at] != s.reference.X[at] {
+				nx[at], changed = s.reference.X[at], true
+			}
+		}
+		if at := in.Category; at >= 0 && nc[at] != s.reference.C[at] {
+			nc[at], changed = s.reference.C[at], true
+		}
+		if changed {
+			s.columns = append(s.columns, i)
+		}
 	}
-	if in.Indicator >= 0 {
-		indicator, s.x[in.Indicator] = s.x[in.Indicator], s.reference.X[in.Indicator]
-	}
-	if in.Category >= 0 {
-		slot, s.c[in.Category] = s.c[in.Category], s.reference.C[in.Category]
-	}
-	z := s.logit()
-	if in.Number >= 0 {
-		s.x[in.Number] = number
-	}
-	if in.Indicator >= 0 {
-		s.x[in.Indicator] = indicator
-	}
-	if in.Category >= 0 {
-		s.c[in.Category] = slot
-	}
-	return z
 }
 
 // insert keeps dst[first:] the k strongest factors in descending order.

@@ -21,11 +21,11 @@ type Scorer struct {
 	hops   []hop
 	sets   []uint64
 	trees  []span
-	uses   [][]int32 // of each column: the trees that split by it
-	refs   []uint16  // reference cells
-	limits []int     // cells of each column
+	refs   []uint16 // reference cells
+	limits []int    // cells of each column
 	at     [block]int32
 	row    []uint16
+	parted []int // of each column: the last tree in which its reference leads elsewhere
 }
 
 // span is where a tree stands among the hops, and its depth.
@@ -43,17 +43,17 @@ func (e *Ensemble) NewScorer() (*Scorer, error) {
 		return nil, err
 	}
 	width := len(e.Bins.Columns)
-	s := &Scorer{base: e.Base, width: width, uses: make([][]int32, width), row: make([]uint16, width)}
+	s := &Scorer{base: e.Base, width: width, row: make([]uint16, width), parted: make([]int, width)}
 	for _, c := range e.Bins.Columns {
 		s.refs, s.limits = append(s.refs, c.Reference), append(s.limits, c.Cells)
 	}
-	for i, t := range e.Trees {
-		s.add(e.Bins, int32(i), t)
+	for _, t := range e.Trees {
+		s.add(e.Bins, t)
 	}
 	return s, nil
 }
 
-func (s *Scorer) add(b *Bins, number int32, t Tree) {
+func (s *Scorer) add(b *Bins, t Tree) {
 	root := int32(len(s.hops))
 	depth := make([]int, len(t))
 	most := 0
@@ -65,9 +65,6 @@ func (s *Scorer) add(b *Bins, number int32, t Tree) {
 			most = max(most, depth[i]+1)
 			h.column, h.left = n.Column, root+n.Left
 			s.route(&h, n, &b.Columns[n.Column])
-			if u := s.uses[n.Column]; len(u) == 0 || u[len(u)-1] != number {
-				s.uses[n.Column] = append(u, number)
-			}
 		}
 		s.hops = append(s.hops, h)
 	}
@@ -143,16 +140,6 @@ func (s *Scorer) walk(cells []uint16, out []float64) {
 	}
 }
 
-// leaf returns the value of one row in one tree.
-func (s *Scorer) leaf(t span, row []uint16) float64 {
-	at := t.root
-	for range t.depth {
-		h := &s.hops[at]
-		at = s.next(h, row[h.column])
-	}
-	return float64(s.hops[at].value)
-}
-
 // Effects writes, for each column, how far it moves the log-odds of one row of
 // cells: the log-odds as they are, less those with the column at its reference
 // cell. Positive raises the score.
@@ -160,20 +147,44 @@ func (s *Scorer) Effects(row []uint16, out []float64) error {
 	if len(row) != s.width || len(out) != s.width {
 		return fmt.Errorf("trees: a row of %d cells and %d effects, want %d", len(row), len(out), s.width)
 	}
-	copy(s.row, row)
 	for c := range out {
-		out[c] = 0
+		out[c], s.parted[c] = 0, -1
 		if int(row[c]) >= s.limits[c] {
 			return fmt.Errorf("trees: column %d has no cell %d", c, row[c])
 		}
-		if row[c] == s.refs[c] {
-			continue
-		}
-		s.row[c] = s.refs[c]
-		for _, t := range s.uses[c] {
-			out[c] += s.leaf(s.trees[t], row) - s.leaf(s.trees[t], s.row)
-		}
-		s.row[c] = row[c]
+	}
+	copy(s.row, row)
+	for t := range s.trees {
+		s.effects(t, row, out)
 	}
 	return nil
+}
+
+// effects adds those of one tree: a column has one only where, on the way of the
+// row, its reference cell leads elsewhere.
+func (s *Scorer) effects(tree int, row []uint16, out []float64) {
+	t := s.trees[tree]
+	value := s.leaf(t.root, t.depth, row)
+	at := t.root
+	for level := range t.depth {
+		h := &s.hops[at]
+		c := h.column
+		at = s.next(h, row[c])
+		if other := s.next(h, s.refs[c]); other != at && s.parted[c] != tree {
+			s.parted[c] = tree
+			s.row[c] = s.refs[c]
+			out[c] += value - s.leaf(other, t.depth-level-1, s.row)
+			s.row[c] = row[c]
+		}
+	}
+}
+
+// leaf returns the value of the leaf that a row reaches from a hop, at most
+// depth levels below it.
+func (s *Scorer) leaf(at int32, depth int, row []uint16) float64 {
+	for range depth {
+		h := &s.hops[at]
+		at = s.next(h, row[h.column])
+	}
+	return float64(s.hops[at].value)
 }

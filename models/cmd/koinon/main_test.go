@@ -39,6 +39,9 @@ func TestScripts(t *testing.T) {
 	store, err := registry.OpenStore(filepath.Join(t.TempDir(), "store"))
 	require.NoError(t, err)
 	require.NoError(t, store.Put(w.release))
+	forests, err := registry.OpenStore(filepath.Join(t.TempDir(), "store"))
+	require.NoError(t, err)
+	require.NoError(t, forests.Put(w.forest))
 	revoked, err := registry.OpenStore(filepath.Join(t.TempDir(), "store"))
 	require.NoError(t, err)
 	require.NoError(t, revoked.Put(w.release))
@@ -58,11 +61,12 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TRUST", w.dir)
 			env.Setenv("STORE", store.Root())
+			env.Setenv("FORESTS", forests.Root())
 			env.Setenv("REVOKED", revoked.Root())
 			env.Setenv("URL", srv.URL)
 			return nil
 		},
-		Cmds:                map[string]func(ts *testscript.TestScript, neg bool, args []string){"flip": flip, "gz": gz, "lines": lines, "status": status},
+		Cmds:                map[string]func(ts *testscript.TestScript, neg bool, args []string){"flip": flip, "glob": glob, "gz": gz, "lines": lines, "status": status},
 		RequireExplicitExec: true,
 	})
 }
@@ -114,6 +118,17 @@ func flip(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	data[at] ^= 1
 	ts.Check(os.WriteFile(path, data, 0o644))
+}
+
+// glob N PATTERN counts files.
+func glob(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	found, err := filepath.Glob(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if len(found) != want {
+		ts.Fatalf("%d files are %s, want %d: %v", len(found), args[1], want, found)
+	}
 }
 
 // gz FROM TO compresses a file.

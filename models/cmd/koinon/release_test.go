@@ -28,6 +28,8 @@ import (
 	"github.com/koinon-eu/koinon/models/card"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/release"
+	"github.com/koinon-eu/koinon/models/trees"
+	"github.com/koinon-eu/koinon/models/trees/treestest"
 )
 
 const schemaYAML = `name: document-risk
@@ -57,7 +59,7 @@ func table() string {
 	return b.String()
 }
 
-func encoder(t testing.TB) (*feature.Encoder, *feature.Table) {
+func encoder(t testing.TB) (*feature.Encoder, *feature.Statistics, *feature.Table) {
 	t.Helper()
 	schema, err := feature.ParseSchema([]byte(schemaYAML))
 	require.NoError(t, err)
@@ -71,7 +73,7 @@ func encoder(t testing.TB) (*feature.Encoder, *feature.Table) {
 	}
 	e, err := machine.Encoder()
 	require.NoError(t, err)
-	return e, rows
+	return e, machine, rows
 }
 
 // model is a logistic regression with weights set by hand.
@@ -119,7 +121,7 @@ func evaluate(t testing.TB, m *artifact.Model, rows *feature.Table, plan, digest
 		Tally: tally,
 		Plan: report.Plan{
 			Federation: "demo", Name: "document-risk", Digest: plan.String(), Artifact: digest.String(), Purpose: "document-risk",
-			Unit: "document", Target: "false documents", Use: "order of examination", Architecture: "logistic", Algorithm: "by hand",
+			Unit: "document", Target: "false documents", Use: "order of examination", Architecture: m.Header.Architecture.Kind, Algorithm: "by hand",
 			Members: members, FPR: 0.05,
 		},
 		Rounds: []report.Round{{Number: 1, Kind: "statistics", Survivors: members}, {Number: 2, Kind: "train", Survivors: members[:2]}},
@@ -134,33 +136,68 @@ var members = []string{"DE", "FR", "IT"}
 // world is everything a script needs, made once.
 type world struct {
 	dir     string
-	release *release.Release
+	release *release.Release // of a logistic regression
+	forest  *release.Release // of boosted trees
 }
 
-// newWorld writes keys, trust files and a sealed release, made the way a
-// coordinator makes one.
+// signers approve and seal.
+type signers struct {
+	release, ada crypto.Signer
+	bo           ed25519.PrivateKey
+}
+
+// newWorld writes keys and trust files, and seals releases.
 func newWorld(t testing.TB) world {
 	t.Helper()
 	w := world{dir: t.TempDir()}
-	releaseKey, ada := newKey(t), newKey(t)
-	_, bo, err := ed25519.GenerateKey(rand.Reader)
+	pub, bo, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
-	w.publicKey(t, "release.pub", releaseKey)
-	w.publicKey(t, "other.pub", newKey(t))
-	w.publicKey(t, "ada.pub", ada)
-	w.publicKey(t, "bo.pub", bo)
+	keys := signers{newKey(t), newKey(t), bo}
+	w.publicKey(t, "release.pub", keys.release.Public())
+	w.publicKey(t, "other.pub", newKey(t).Public())
+	w.publicKey(t, "ada.pub", keys.ada.Public())
+	w.publicKey(t, "bo.pub", pub)
 	w.write(t, "trust.yaml", "release_keys: [release.pub]\napprovers:\n"+
 		"  - {person: Ada, role: data-protection, key: ada.pub}\n  - {person: Bo, role: model-owner, key: bo.pub}\nca: ca.pem\n")
 	w.write(t, "struck-off.yaml", "release_keys: [release.pub]\napprovers:\n  - {person: Ada, role: data-protection, key: ada.pub}\n")
 
 	plan := release.Digest{1}
-	e, rows := encoder(t)
+	e, statistics, rows := encoder(t)
 	m := model(t, e, plan)
+	w.release = keys.seal(t, m, rows, plan)
+	f := model(t, e, plan)
+	grow(t, f, statistics, rows)
+	w.forest = keys.seal(t, f, rows, plan)
+	return w
+}
+
+// grow makes a model boosted trees.
+func grow(t testing.TB, m *artifact.Model, statistics *feature.Statistics, rows *feature.Table) {
+	t.Helper()
+	m.Header.Name = "document-forest-1"
+	m.Header.Architecture = arch.Spec{Kind: arch.Trees, Trees: &trees.Params{Trees: 5, Depth: 3}}.WithDefaults()
+	p := *m.Header.Architecture.Trees
+	bins, err := trees.NewBins(statistics, m.Encoder, p.Bins, p.Floor)
+	require.NoError(t, err)
+	machine, err := trees.New(trees.Config{Params: p, Rows: m.Encoder.Rows, Positives: m.Encoder.Positives}, bins)
+	require.NoError(t, err)
+	member, err := treestest.New(bins, m.Encoder, rows)
+	require.NoError(t, err)
+	for !machine.Done() {
+		require.NoError(t, machine.Apply(treestest.Sum(machine, member)))
+	}
+	m.Params, m.Ensemble = nil, machine.Ensemble()
+}
+
+// seal makes a release of a model the way a coordinator makes one.
+func (k signers) seal(t testing.TB, m *artifact.Model, rows *feature.Table, plan release.Digest) *release.Release {
+	t.Helper()
 	bytes, err := m.Marshal()
 	require.NoError(t, err)
 	rep := evaluate(t, m, rows, plan, sha256.Sum256(bytes))
 	record := &card.Record{
-		Format: card.Format, Name: "document-risk-1", Federation: "demo", Model: card.Model{Architecture: "logistic", Digest: hexOf(bytes)},
+		Format: card.Format, Name: m.Header.Name, Federation: "demo",
+		Model: card.Model{Architecture: m.Header.Architecture.Kind, Digest: hexOf(bytes)},
 	}
 	record.AddReport(rep, nil)
 	at := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
@@ -172,16 +209,16 @@ func newWorld(t testing.TB) world {
 			{Round: 2, Kind: "train", Step: release.Digest{5}, Survivors: members[:2], H3: release.Digest{6}},
 		},
 		Thresholds: []release.Threshold{{Name: "raised", Value: 0.3}, {Name: "high", Value: 0.6}},
-	}, record, rep, bytes, e.Canonical())
+	}, record, rep, bytes, m.Encoder.Canonical())
 	require.NoError(t, err)
 	digest := release.StatementDigest(files[release.StatementFile])
-	first, err := release.Approve(ada, "Ada", "data-protection", digest, at)
+	first, err := release.Approve(k.ada, "Ada", "data-protection", digest, at)
 	require.NoError(t, err)
-	second, err := release.Approve(bo, "Bo", "model-owner", digest, at)
+	second, err := release.Approve(k.bo, "Bo", "model-owner", digest, at)
 	require.NoError(t, err)
-	w.release, err = release.Seal(files, []release.Approval{first, second}, nil, releaseKey)
+	sealed, err := release.Seal(files, []release.Approval{first, second}, nil, k.release)
 	require.NoError(t, err)
-	return w
+	return sealed
 }
 
 func hexOf(b []byte) string {
@@ -196,9 +233,9 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-func (w world) publicKey(t testing.TB, name string, key crypto.Signer) {
+func (w world) publicKey(t testing.TB, name string, key crypto.PublicKey) {
 	t.Helper()
-	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	der, err := x509.MarshalPKIXPublicKey(key)
 	require.NoError(t, err)
 	w.write(t, name, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))
 }

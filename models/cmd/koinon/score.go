@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/koinon-eu/koinon/deploy/cli"
@@ -60,7 +59,8 @@ func (c *scoreCommand) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	return c.write(std.Out, func(w io.Writer) error {
+	// Advisories are about cases: for the owner only.
+	return output(std.Out, c.Output, 0o600, func(w io.Writer) error {
 		return c.score(ctx, std.Err, w, r, model, table)
 	})
 }
@@ -125,36 +125,6 @@ func decompress(r io.Reader) (io.Reader, error) {
 		return gzip.NewReader(b)
 	}
 	return b, nil
-}
-
-// write lets fill write to standard output, or to a file that appears under
-// its name only when it is whole. Advisories are about cases: mode 0600.
-func (c *scoreCommand) write(stdout io.Writer, fill func(io.Writer) error) (err error) {
-	if c.Output == "-" {
-		w := bufio.NewWriter(stdout)
-		return errors.Join(fill(w), w.Flush())
-	}
-	f, err := os.CreateTemp(filepath.Dir(c.Output), ".koinon-score-*")
-	if err != nil {
-		return fmt.Errorf("output: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	w := bufio.NewWriter(f)
-	err = fill(w)
-	if err == nil {
-		err = w.Flush()
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), c.Output)
 }
 
 // score writes an advisory for each row.

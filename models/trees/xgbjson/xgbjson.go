@@ -2,7 +2,7 @@
 // that it can be loaded and scored there (trees 65–67; read by 1.7.4).
 //
 // A model so written takes numbers as they are, NaN for missing, and categories
-// as the cell of their value (Codes). Its margin is our log-odds up to float32
+// as the cell of their value (Columns). Its margin is our log-odds up to float32
 // rounding of the sum over trees.
 package xgbjson
 
@@ -36,7 +36,7 @@ type document struct {
 }
 
 type learner struct {
-	Attributes      struct{}          `json:"attributes"`
+	Attributes      map[string]string `json:"attributes"`
 	FeatureNames    []string          `json:"feature_names"`
 	FeatureTypes    []string          `json:"feature_types"`
 	GradientBooster booster           `json:"gradient_booster"`
@@ -78,15 +78,19 @@ type tree struct {
 	Param           map[string]string `json:"tree_param"`
 }
 
-// Marshal returns the model file. It fails if the ensemble is not valid, or if
-// two columns would have the same name there.
-func Marshal(e *trees.Ensemble) ([]byte, error) {
+// Marshal returns the model file with these attributes, which Booster.attr
+// reads. It fails if the ensemble is not valid, or if two columns would have the
+// same name there.
+func Marshal(e *trees.Ensemble, attributes map[string]string) ([]byte, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
 	var d document
 	d.Version = [3]int{1, 7, 4}
 	l := &d.Learner
+	if l.Attributes = attributes; attributes == nil {
+		l.Attributes = map[string]string{}
+	}
 	if err := l.features(e.Bins); err != nil {
 		return nil, err
 	}
@@ -108,12 +112,12 @@ func Marshal(e *trees.Ensemble) ([]byte, error) {
 	return json.Marshal(d)
 }
 
-// features names the columns. XGBoost refuses [, ] and < in names.
+// features names the columns.
 func (l *learner) features(b *trees.Bins) error {
 	seen := map[string]bool{}
 	for i := range b.Columns {
 		c := &b.Columns[i]
-		name := strings.NewReplacer("[", "(", "]", ")", "<", "_").Replace(c.Name)
+		name := featureName(c.Name)
 		if seen[name] {
 			return fmt.Errorf("xgbjson: two columns would be called %s", name)
 		}
@@ -125,6 +129,11 @@ func (l *learner) features(b *trees.Bins) error {
 		l.FeatureNames, l.FeatureTypes = append(l.FeatureNames, name), append(l.FeatureTypes, kind)
 	}
 	return nil
+}
+
+// featureName is the name of a column in XGBoost, which refuses [, ] and <.
+func featureName(column string) string {
+	return strings.NewReplacer("[", "(", "]", ")", "<", "_").Replace(column)
 }
 
 // noParent is the parent of a root.
@@ -189,40 +198,37 @@ func (t *tree) set(node int, n *trees.Node, c *trees.Column) {
 	t.CategorySizes = append(t.CategorySizes, len(t.Categories)-first)
 }
 
-// Code is the number by which a value of a category is known to the model.
-type Code struct {
-	Value string `json:"value"`
-	Code  int    `json:"code"`
+// Column says how a column of a table becomes a feature.
+type Column struct {
+	Name    string `json:"name"`    // in the table
+	Feature string `json:"feature"` // in XGBoost
+	// Codes are, of a category, the numbers by which its texts are known to the
+	// model; nil of a number, which is taken as it is, NaN if missing.
+	Codes map[string]int `json:"codes"`
+	// Other is the code of a text that is not listed, and of an empty one:
+	// XGBoost would send it left everywhere (trees 67).
+	Other int `json:"other"`
 }
 
-// Codes lists the codes of every category column. A value that is not listed,
-// and an empty one, has the code Other: XGBoost would send it left everywhere
-// (trees 67).
-type Codes struct {
-	Column string `json:"column"`
-	Codes  []Code `json:"codes"`
-	Other  int    `json:"other"`
-}
-
-// CodesOf returns the codes for an ensemble and the encoder it was grown with.
-func CodesOf(e *trees.Ensemble, encoder *feature.Encoder) ([]Codes, error) {
+// Columns returns the columns of an ensemble, in the order of its features,
+// from the encoder it was grown with.
+func Columns(e *trees.Ensemble, encoder *feature.Encoder) ([]Column, error) {
 	if err := e.Bins.Match(encoder); err != nil {
 		return nil, err
 	}
-	var out []Codes
-	for _, in := range encoder.Inputs() {
+	out := make([]Column, len(e.Bins.Columns))
+	for i, in := range encoder.Inputs() {
+		c := &e.Bins.Columns[i]
+		out[i] = Column{Name: c.Name, Feature: featureName(c.Name)}
 		if in.Category < 0 {
 			continue
 		}
-		for i := range e.Bins.Columns {
-			if c := &e.Bins.Columns[i]; c.Name == in.Column {
-				codes := Codes{Column: c.Name, Other: int(c.Missing)}
-				for slot, value := range encoder.Category[in.Category].Values {
-					codes.Codes = append(codes.Codes, Code{value, int(c.Slots[slot])})
-				}
-				out = append(out, codes)
-			}
+		texts, values := encoder.Spellings(in.Category)
+		codes := make(map[string]int, len(texts))
+		for k, text := range texts {
+			codes[text] = int(c.Slots[values[k]])
 		}
+		out[i].Codes, out[i].Other = codes, int(c.Missing)
 	}
 	return out, nil
 }

@@ -109,6 +109,7 @@ d = json.load(open(sys.argv[2]))
 X = np.array([[np.nan if v is None else v for v in r] for r in d["rows"]], dtype=np.float32)
 b = xgb.Booster(); b.load_model(sys.argv[1])
 m = xgb.DMatrix(X, feature_names=b.feature_names, feature_types=b.feature_types, enable_categorical=True)
+assert b.attr("koinon.notice") == "A human decides."
 p = b.predict(m, output_margin=True)
 print(float(np.abs(p - np.array(d["want"])).max()), xgb.__version__)
 `
@@ -125,7 +126,7 @@ func TestInXGBoost(t *testing.T) {
 	}
 	e, encoder, table := grown(t)
 	rows, want := inputs(t, e, encoder, table)
-	model, err := xgbjson.Marshal(e)
+	model, err := xgbjson.Marshal(e, map[string]string{"koinon.notice": "A human decides."})
 	require.NoError(t, err)
 	dir := t.TempDir()
 	data, err := json.Marshal(map[string]any{"rows": rows, "want": want})
@@ -195,7 +196,7 @@ func (n *node) value(row []*float64) float32 {
 func TestFormat(t *testing.T) {
 	e, encoder, table := grown(t)
 	rows, want := inputs(t, e, encoder, table)
-	text, err := xgbjson.Marshal(e)
+	text, err := xgbjson.Marshal(e, map[string]string{"koinon.notice": "A human decides."})
 	require.NoError(t, err)
 	var d struct {
 		Learner struct {
@@ -230,22 +231,27 @@ func TestFormat(t *testing.T) {
 		}
 	}
 
-	codes, err := xgbjson.CodesOf(e, encoder)
+	columns, err := xgbjson.Columns(e, encoder)
 	require.NoError(t, err)
-	require.Len(t, codes, 1)
-	require.Equal(t, "c", codes[0].Column)
-	require.NotEmpty(t, codes[0].Codes)
-	for _, c := range codes[0].Codes {
-		require.Less(t, c.Code, e.Bins.Columns[2].Cells)
+	require.Len(t, columns, 4)
+	require.Equal(t, xgbjson.Column{Name: "b[m/s]", Feature: "b(m/s)"}, columns[1])
+	codes, names := table.Category("c")
+	require.NotEmpty(t, columns[2].Codes)
+	for i, code := range codes {
+		cell, ok := columns[2].Codes[names[code]]
+		if !ok {
+			cell = columns[2].Other
+		}
+		require.Equal(t, float64(cell), *rows[i][2])
 	}
 }
 
 func TestRefuses(t *testing.T) {
 	e, _, _ := grown(t)
 	e.Bins.Columns[0].Name = "b(m/s)"
-	_, err := xgbjson.Marshal(e)
+	_, err := xgbjson.Marshal(e, map[string]string{"koinon.notice": "A human decides."})
 	require.ErrorContains(t, err, "two columns")
 	e.Base = math.NaN()
-	_, err = xgbjson.Marshal(e)
+	_, err = xgbjson.Marshal(e, map[string]string{"koinon.notice": "A human decides."})
 	require.Error(t, err)
 }

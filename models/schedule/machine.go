@@ -35,8 +35,9 @@ type Machine struct {
 	optimizer  aggregate.Optimizer
 	forest     *trees.Machine // instead of params and optimizer
 
-	words []int64 // the evaluate sum
-	tally *metrics.Tally
+	words  []int64 // the evaluate sum
+	tally  *metrics.Tally
+	counts *metrics.CountTally // instead of tally, for a label that counts
 }
 
 // New returns the machine before its first step.
@@ -69,11 +70,12 @@ func (m *Machine) Control() []float64 { return aggregate.Control(m.optimizer) }
 // Rounds returns the training rounds applied and planned.
 func (m *Machine) Rounds() (applied, planned int) { return m.round, m.cfg.Algorithm.Rounds }
 
-// Tally returns the summed evaluation, nil before the evaluate step.
+// Tally returns the summed evaluation, nil before the evaluate step and for a
+// label that counts (see Counts).
 func (m *Machine) Tally() *metrics.Tally { return m.tally }
 
 // Done reports whether the plan is complete.
-func (m *Machine) Done() bool { return m.tally != nil }
+func (m *Machine) Done() bool { return m.words != nil }
 
 // TallySchema returns the order of the evaluate step's words (S52).
 func (m *Machine) TallySchema() metrics.TallySchema {
@@ -126,7 +128,7 @@ func (m *Machine) Next() (Step, bool) {
 	case Grow:
 		m.growStep(&step)
 	case Evaluate:
-		schema := m.TallySchema()
+		schema := m.evaluation()
 		step.Query = schema.Digest()
 		step.Encoding.Layout.Ints = schema.Words()
 		step.Encoding.IntMax = min(metrics.IntMax, m.intLimit())
@@ -210,11 +212,7 @@ func (m *Machine) apply(kind Kind, mean update.Mean, survivors int) error {
 	case Grow:
 		return m.grow(mean.Ints)
 	}
-	tally, err := m.TallySchema().Parse(mean.Ints)
-	if err == nil {
-		m.tally, m.words = tally, mean.Ints
-	}
-	return err
+	return m.setTally(mean.Ints)
 }
 
 // applyStatistics refines the statistics; after the last sum it builds the
@@ -259,7 +257,7 @@ func (m *Machine) begin(encoder *feature.Encoder) error {
 	if err != nil {
 		return err
 	}
-	params[len(params)-1] = baseLogit(encoder.Rows, encoder.Positives)
+	params[len(params)-1] = m.cfg.baseOutput(encoder)
 	optimizer, err := aggregate.New(aggregate.Problem{
 		Spec: m.cfg.Algorithm, L2: m.cfg.Architecture.L2, Decayed: m.cfg.Architecture.Decayed(shape),
 		Members: m.cfg.Members,

@@ -83,7 +83,7 @@ func (c Config) Validate() error {
 	if err := c.Algorithm.Validate(c.Architecture); err != nil {
 		return err
 	}
-	if err := c.validateCounts(); err != nil {
+	if err := c.ValidateCounts(); err != nil {
 		return err
 	}
 	if c.Members < 3 || c.Members > 255 { // S6

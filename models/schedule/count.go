@@ -9,8 +9,9 @@ import (
 	"github.com/koinon-eu/koinon/models/trees"
 )
 
-// validateCounts holds label and architecture to each other.
-func (c Config) validateCounts() error {
+// ValidateCounts holds label and architecture to each other.
+func (c Config) ValidateCounts() error {
+	c.Architecture = c.Architecture.WithDefaults()
 	switch counts := c.Schema.Label.IsCount(); {
 	case counts && c.Architecture.Kind == arch.Trees:
 		return fmt.Errorf("schedule: label %s counts, and %s have no loss for counts: use %s or %s", c.Schema.Label.Column, arch.Trees, arch.Linear, arch.MLP)

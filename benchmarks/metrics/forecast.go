@@ -236,3 +236,46 @@ func (f Forecasts) gains(words []int64) {
 		words = words[countGainWords:]
 	}
 }
+
+// ForecastFigures are the figures of one set of rows. An undefined figure is
+// null in JSON.
+type ForecastFigures struct {
+	Rows     int       `json:"rows"`
+	Observed int64     `json:"observed"`
+	Expected float64   `json:"expected"`
+	Deviance *float64  `json:"poisson_deviance"`          // a row
+	Alone    *float64  `json:"alone_poisson_deviance"`    // of the node's own model
+	Base     *float64  `json:"baseline_poisson_deviance"` // a row with a baseline
+	Coverage *Estimate `json:"coverage80"`
+	// OverAlone and OverBase are the gains over both, on the rows that have them.
+	OverAlone *float64 `json:"gain_over_alone"`
+	OverBase  *float64 `json:"gain_over_baseline"`
+}
+
+// Figures computes the figures of the rows.
+func (f Forecasts) Figures() ForecastFigures {
+	out := ForecastFigures{Rows: len(f.Counts)}
+	deviance, alone, base, inside, paired := 0.0, 0.0, 0.0, 0.0, int64(0)
+	for row, n := range f.Counts {
+		y := float64(n)
+		out.Observed, out.Expected = out.Observed+int64(n), out.Expected+f.Means[row]
+		deviance += Deviance(y, f.Means[row])
+		if int64(n) >= f.Low[row] && int64(n) <= f.High[row] {
+			inside++
+		}
+		if f.Alone != nil {
+			alone += Deviance(y, f.Alone[row])
+		}
+		if f.hasBaseline(row) {
+			base += Deviance(y, baseline(f.Baseline[row]))
+			paired++
+		}
+	}
+	rows := int64(len(f.Counts))
+	out.Deviance, out.Base, out.Coverage = per(deviance, rows), per(base, paired), Wilson(inside, float64(rows))
+	if f.Alone != nil {
+		out.Alone = per(alone, rows)
+	}
+	out.OverAlone, out.OverBase = f.Gains()
+	return out
+}

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,7 +11,11 @@ import (
 	"github.com/koinon-eu/koinon/benchmarks/fairness"
 	"github.com/koinon-eu/koinon/benchmarks/synth"
 	"github.com/koinon-eu/koinon/coordinator/federation"
+	"github.com/koinon-eu/koinon/models/arch"
+	"github.com/koinon-eu/koinon/models/artifact"
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/release"
+	"github.com/koinon-eu/koinon/node/train"
 )
 
 // travelPlan is the plan of the pack irregular-travel-trends.
@@ -36,18 +42,49 @@ func travelMembers(t testing.TB, seed uint64) []Member {
 	return members
 }
 
-// TestTravelTrends: the pack over the real protocol passes its own gates: less deviance than the same month of the year
-// before in two thirds of the nodes, and intervals that hold what they say.
+// TestTravelTrends: the pack over the real protocol passes its own gates (less deviance than the same month of the year
+// before in two thirds of the nodes, and intervals that hold what they say), and its model forecasts as the nodes did.
 func TestTravelTrends(t *testing.T) {
-	r, err := Run(t.Context(), Config{Plan: travelPlan(t), Members: travelMembers(t, 1), Seed: 1, Log: testLog()})
+	plan := travelPlan(t)
+	s := setStage(t, plan, travelMembers(t, 1), nil)
+	s.submit()
+	s.playAll()
+	r := s.evaluated()
+	files, rep, err := s.simulation.coordinator.Candidate(r.ID)
 	require.NoError(t, err)
-	tally := r.Machine.Counts()
-	require.NotNil(t, tally)
-	require.Nil(t, r.Machine.Tally())
-	t.Logf("%d rows, deviance %.2f, baseline %.2f, gain %.3f, nodes %v of %d, coverage %.3f, observed/expected %.3f, k %.2f, over alone %v of %d mean %.4f",
-		tally.Rows(), *tally.Deviance(), *tally.BaseDeviance(), *tally.BaseGain(), tally.Base.AtLeast, tally.Base.Defined,
-		tally.Coverage().Value, *tally.Ratio(), *tally.Dispersion(), tally.Alone.AtLeast, tally.Alone.Defined, *tally.Alone.Mean())
-	for _, g := range fairness.JudgeForecasts(tally, travelPlan(t).Gates) {
+	f := rep.Forecasts
+	t.Logf("%d rows, deviance %.2f, baseline %.2f, gain %.3f, nodes %d of %d, coverage %.3f, observed/expected %.3f, k %.2f, over alone %d of %d mean %.4f",
+		rep.Rows, *f.Deviance, *f.BaseDeviance, *f.BaseGain, f.OverBase.Five, f.OverBase.Members,
+		f.Coverage.Value, *f.Ratio, *f.Estimated, f.OverAlone.Gained, f.OverAlone.Members, *f.OverAlone.Mean)
+	for _, g := range rep.Gates {
 		require.Equal(t, fairness.Pass, g.Outcome, "%s: %s", g.Gate.Metric, g.Reason)
+	}
+	require.NotEmpty(t, files[release.StatementFile], "every gate is passed")
+	if dir := os.Getenv("KOINON_TEST_PAGES"); dir != "" {
+		for name, body := range files {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), body, 0o600))
+		}
+	}
+
+	model, err := artifact.Parse(files[release.ArtifactFile])
+	require.NoError(t, err)
+	require.Equal(t, arch.NegativeBinomial, model.Header.Architecture.Loss)
+	require.InDelta(t, 6, model.Header.Architecture.K(), 0)
+	scorer, err := model.NewScorer()
+	require.NoError(t, err)
+	machine := s.machineOf(r, synth.TravelStates()...)
+	require.Nil(t, machine.Tally())
+	for _, m := range s.cfg.Members {
+		figures, err := train.NewMember(m.Table).Evaluate(machine)
+		require.NoError(t, err)
+		forecasts, err := scorer.Score(m.Table, 2)
+		require.NoError(t, err)
+		for i, row := range m.Table.Select(feature.SelectTest) {
+			got := forecasts[row]
+			require.Equal(t, figures.Forecasts.Means[i], got.Score, "the same bits")
+			require.Equal(t, [2]int64{figures.Forecasts.Low[i], figures.Forecasts.High[i]}, got.Interval)
+			require.Len(t, got.Factors, 2)
+			require.False(t, got.Flagged)
+		}
 	}
 }

@@ -2,8 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,12 +58,6 @@ func TestTravelTrends(t *testing.T) {
 		require.Equal(t, fairness.Pass, g.Outcome, "%s: %s", g.Gate.Metric, g.Reason)
 	}
 	require.NotEmpty(t, files[release.StatementFile], "every gate is passed")
-	if dir := os.Getenv("KOINON_TEST_PAGES"); dir != "" {
-		for name, body := range files {
-			require.NoError(t, os.WriteFile(filepath.Join(dir, name), body, 0o600))
-		}
-	}
-
 	model, err := artifact.Parse(files[release.ArtifactFile])
 	require.NoError(t, err)
 	require.Equal(t, arch.NegativeBinomial, model.Header.Architecture.Loss)

@@ -55,7 +55,7 @@ var (
 	travelSeason   = []float64{.25, .15, .45}  // amplitude by mode
 )
 
-const travelColumns = "cell,month_start,section,mode,horizon,log_mean_12,log_last_known,log_last_year,trend_12," +
+const travelColumns = "cell,month_start,section,mode,horizon,mean_12,log_mean_12,log_last_known,log_last_year,trend_12," +
 	"season_sin,season_cos,push_index,pull_index,capacity,same_month_last_year,refusals"
 
 // GenerateTravel writes one state's table of irregular-travel-trends: a row for
@@ -138,7 +138,7 @@ func (t *travelSeries) row(b []byte, r *random, month int, section, mode string)
 	year, of := 2019+month/12, month%12
 	angle := 2 * math.Pi * float64(of) / 12
 	recent := t.mean(known-11, known)
-	b = fmt.Appendf(b, "%d-%02d-%s-%s,%d-%02d-01,%s,%s,%d", year, of+1, section, mode, year, of+1, section, mode, horizon)
+	b = fmt.Appendf(b, "%d-%02d-%s-%s,%d-%02d-01,%s,%s,%d,%.2f", year, of+1, section, mode, year, of+1, section, mode, horizon, recent)
 	for _, x := range []float64{
 		math.Log(recent), math.Log(t.counts[known]), math.Log(t.counts[month-12]), math.Log(recent / t.mean(max(known-23, 0), known-12)),
 		math.Sin(angle), math.Cos(angle), t.push[known], t.pull[known], t.capacity[known],

@@ -43,6 +43,7 @@ type countNode struct {
 	Name  string `json:"name"`
 	Rows  int    `json:"rows"`
 	Train int    `json:"train"`
+	Test  int    `json:"test"`
 	metrics.ForecastFigures
 }
 
@@ -98,7 +99,7 @@ func compareCounts(c *runCommand, plan *federation.Plan, members []sim.Member, r
 		}
 		f := scored.Forecasts
 		out.Rows += member.Table.Rows()
-		out.Nodes = append(out.Nodes, countNode{member.Name, member.Table.Rows(), work[i].Rows(), f.Figures()})
+		out.Nodes = append(out.Nodes, countNode{member.Name, member.Table.Rows(), work[i].Rows(), len(f.Counts), f.Figures()})
 		if i == 0 || all.Alone != nil { // only where every node has a model of its own
 			all.Alone = append(all.Alone, f.Alone...)
 		}
@@ -127,7 +128,7 @@ func (out *countComparison) print(w io.Writer) error {
 		len(out.Nodes), a.Kind, a.Loss, a.K(), out.Parameters, out.Algorithm, out.Rounds, out.Seed)
 	table := cli.NewTable("node", "rows", "test", "cases", "deviance: baseline", "alone", "federated", "over baseline", "over alone", "inside 80 %")
 	for _, n := range out.Nodes {
-		table.Row(n.Name, n.ForecastFigures.Rows+n.Train, n.ForecastFigures.Rows, n.Observed, figure(n.Base), figure(n.Alone), figure(n.Deviance), share(n.OverBase), share(n.OverAlone), inside(n.Coverage))
+		table.Row(n.Name, n.Rows, n.Test, n.Observed, figure(n.Base), figure(n.Alone), figure(n.Deviance), share(n.OverBase), share(n.OverAlone), inside(n.Coverage))
 	}
 	if err := table.Print(w); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/koinon-eu/koinon/deploy/cli"
+	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/artifact"
 	"github.com/koinon-eu/koinon/models/release"
 )
@@ -79,9 +80,7 @@ func story(w io.Writer, r *release.Release, model *artifact.Model) {
 		fmt.Fprintf(w, "  Not in every sum: %s.\n", missing)
 	}
 	fmt.Fprintf(w, "\nWhat: a model of kind %s with %d parameters on %d columns.\n", model.Header.Architecture.Kind, model.Parameters(), len(model.Encoder.Inputs()))
-	for _, b := range model.Header.Bands {
-		fmt.Fprintf(w, "  band %s from %.4g\n", b.Name, b.From)
-	}
+	kinds(w, model)
 	fmt.Fprintln(w, "\nGates, fixed before training:")
 	if len(s.Gates) == 0 {
 		fmt.Fprintln(w, "  none")
@@ -97,6 +96,24 @@ func story(w io.Writer, r *release.Release, model *artifact.Model) {
 		}
 	}
 	fmt.Fprintln(w)
+}
+
+// kinds says what a score of the model is.
+func kinds(w io.Writer, model *artifact.Model) {
+	if a := model.Header.Architecture.WithDefaults(); model.Forecasts() {
+		fmt.Fprintf(w, "  forecasts counts (%s%s): an expected number and the interval of about 80 %% of such counts\n", a.Loss, dispersion(a))
+		return
+	}
+	for _, b := range model.Header.Bands {
+		fmt.Fprintf(w, "  band %s from %.4g\n", b.Name, b.From)
+	}
+}
+
+func dispersion(a arch.Spec) string {
+	if a.K() == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", dispersion %v", a.K())
 }
 
 // rounds counts them by kind, in order of first appearance.

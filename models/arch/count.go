@@ -33,6 +33,18 @@ func (s Spec) Flat() bool { return s.Kind == Logistic || s.Kind == Linear }
 // K is the dispersion of the counts around their mean, 0 for Poisson.
 func (s Spec) K() float64 { return s.WithDefaults().Dispersion }
 
+// Words names the architecture for people: its kind and, of counts, the loss.
+func (s Spec) Words() string {
+	s = s.WithDefaults()
+	switch s.Loss {
+	case "":
+		return s.Kind
+	case NegativeBinomial:
+		return fmt.Sprintf("%s (%s, dispersion %v)", s.Kind, s.Loss, s.Dispersion)
+	}
+	return fmt.Sprintf("%s (%s)", s.Kind, s.Loss)
+}
+
 // withCounts fills in loss and dispersion.
 func (s Spec) withCounts() Spec {
 	if s.Kind == Linear && s.Loss == "" {

@@ -123,9 +123,8 @@ func compareCounts(c *runCommand, plan *federation.Plan, members []sim.Member, r
 
 // print writes the tables that a person reads.
 func (out *countComparison) print(w io.Writer) error {
-	a := out.Architecture
-	fmt.Fprintf(w, "%s: %d rows in %d nodes, %s (%s, dispersion %v) with %d parameters, %s, %d rounds, seed %d\n\n", out.Data, out.Rows,
-		len(out.Nodes), a.Kind, a.Loss, a.K(), out.Parameters, out.Algorithm, out.Rounds, out.Seed)
+	fmt.Fprintf(w, "%s: %d rows in %d nodes, %s with %d parameters, %s, %d rounds, seed %d\n\n", out.Data, out.Rows,
+		len(out.Nodes), out.Architecture.Words(), out.Parameters, out.Algorithm, out.Rounds, out.Seed)
 	table := cli.NewTable("node", "rows", "test", "cases", "deviance: baseline", "alone", "federated", "over baseline", "over alone", "inside 80 %")
 	for _, n := range out.Nodes {
 		table.Row(n.Name, n.Rows, n.Test, n.Observed, figure(n.Base), figure(n.Alone), figure(n.Deviance), share(n.OverBase), share(n.OverAlone), inside(n.Coverage))

@@ -111,7 +111,7 @@ func factsOf(p *federation.Plan) planFacts {
 	digest := p.Digest()
 	f := planFacts{
 		Name: p.Name, Digest: digest.String(), Purpose: p.Declaration.PurposeCode, Unit: p.Declaration.Unit,
-		Model: p.Architecture.Kind, Algorithm: p.Algorithm.Name, Rounds: p.Algorithm.Rounds, Members: p.Cohort.Members,
+		Model: p.Architecture.Words(), Algorithm: p.Algorithm.Name, Rounds: p.Algorithm.Rounds, Members: p.Cohort.Members,
 		Threshold: secagg.Threshold(n), Leavers: n - secagg.Threshold(n), Gates: len(p.Gates), Valid: p.Declaration.ValidUntil,
 	}
 	if b, ok := p.Bounds(); ok {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/koinon-eu/koinon/deploy/cli"
-	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/artifact"
 	"github.com/koinon-eu/koinon/models/release"
 )
@@ -79,7 +78,7 @@ func story(w io.Writer, r *release.Release, model *artifact.Model) {
 	if missing := absences(s); missing != "" {
 		fmt.Fprintf(w, "  Not in every sum: %s.\n", missing)
 	}
-	fmt.Fprintf(w, "\nWhat: a model of kind %s with %d parameters on %d columns.\n", model.Header.Architecture.Kind, model.Parameters(), len(model.Encoder.Inputs()))
+	fmt.Fprintf(w, "\nWhat: a model of kind %s with %d parameters on %d columns.\n", model.Header.Architecture.Words(), model.Parameters(), len(model.Encoder.Inputs()))
 	kinds(w, model)
 	fmt.Fprintln(w, "\nGates, fixed before training:")
 	if len(s.Gates) == 0 {
@@ -100,20 +99,13 @@ func story(w io.Writer, r *release.Release, model *artifact.Model) {
 
 // kinds says what a score of the model is.
 func kinds(w io.Writer, model *artifact.Model) {
-	if a := model.Header.Architecture.WithDefaults(); model.Forecasts() {
-		fmt.Fprintf(w, "  forecasts counts (%s%s): an expected number and the interval of about 80 %% of such counts\n", a.Loss, dispersion(a))
+	if model.Forecasts() {
+		fmt.Fprintf(w, "  it forecasts counts: an expected number, and the interval of about 80 %% of such counts\n")
 		return
 	}
 	for _, b := range model.Header.Bands {
 		fmt.Fprintf(w, "  band %s from %.4g\n", b.Name, b.From)
 	}
-}
-
-func dispersion(a arch.Spec) string {
-	if a.K() == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", dispersion %v", a.K())
 }
 
 // rounds counts them by kind, in order of first appearance.

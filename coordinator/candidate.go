@@ -131,14 +131,13 @@ func threshold(t *metrics.Tally, fpr float64) float64 {
 }
 
 func (c candidate) artifact() (*artifact.Model, []byte, error) {
-	operating := threshold(c.machine.Tally(), c.plan.Operating.FPR)
-	high := threshold(c.machine.Tally(), highShare*c.plan.Operating.FPR)
+	operating, bands := c.thresholds()
 	plan := c.plan.Digest()
 	params, _ := c.machine.Chosen()
 	model := &artifact.Model{
 		Header: artifact.Header{
 			Name: c.name, Purpose: c.plan.Declaration.PurposeCode, Plan: plan.String(),
-			Architecture: c.machine.Config().Architecture, Threshold: operating, Bands: artifact.BandsAt(operating, high),
+			Architecture: c.machine.Config().Architecture, Threshold: operating, Bands: bands,
 		},
 		Encoder: c.machine.Encoder(), Params: params,
 	}
@@ -153,7 +152,7 @@ func (c candidate) report(digest [32]byte) (*report.Report, error) {
 	d := c.plan.Declaration
 	plan := c.plan.Digest()
 	in := report.Input{
-		Tally: c.machine.Tally(), Gates: c.plan.Gates, Withheld: c.plan.Withheld,
+		Tally: c.machine.Tally(), Counts: c.machine.Counts(), Spread: c.spread(), Gates: c.plan.Gates, Withheld: c.plan.Withheld,
 		Plan: report.Plan{
 			Federation: c.roster.Federation, Name: c.plan.Name, Digest: plan.String(), Artifact: hex.EncodeToString(digest[:]),
 			Purpose: d.PurposeCode, Unit: d.Unit, Target: d.Target, Use: d.Use,
@@ -217,13 +216,18 @@ func (c candidate) card(model *artifact.Model, digest [32]byte, rep *report.Repo
 			Privacy: "secure aggregation " + c.plan.Privacy.SecureAggregation + ", noise " + c.plan.Privacy.DP,
 		},
 		Data: card.Data{
-			Schema: c.plan.Schema.Name, Rows: &e.Rows, Positives: &e.Positives,
+			Schema: c.plan.Schema.Name, Rows: &e.Rows,
 			Denied: d.Features.Deny, Sets: d.Datasets,
 		},
 		Model: card.Model{
 			Architecture: c.plan.Architecture.Kind, Parameters: &parameters, Digest: hex.EncodeToString(digest[:]),
 			Stop: c.stopped(), Tried: c.tried(), From: c.plan.WarmStart.String(),
 		},
+	}
+	if c.plan.Forecasts() {
+		r.Data.Cases = &e.Positives
+	} else {
+		r.Data.Positives = &e.Positives
 	}
 	c.columns(r, e)
 	for _, b := range model.Header.Bands {
@@ -252,6 +256,8 @@ func bandMeans(name string, fpr float64) string {
 		return "below the operating point: no advice to look closer"
 	case "raised":
 		return "above the operating point, at which at most " + share(fpr) + " of rows without a finding are flagged"
+	case artifact.Forecast:
+		return "an expected number with its 80 % interval; it has no threshold"
 	case "high":
 		return "flagged with at most " + share(highShare*fpr) + " of rows without a finding"
 	}

@@ -24,6 +24,8 @@ type Figures struct {
 	Federated Side              `json:"federated"`
 	Alone     *Side             `json:"alone"` // null when the training rows are of one class
 	Gain      *metrics.Estimate `json:"gain"`  // AUROC, federated − alone; null when not defined
+	// Forecasts are the figures of a plan of counts, whose other figures are empty.
+	Forecasts *metrics.ForecastFigures `json:"forecasts,omitempty"`
 	// Detail holds the scores behind the figures, for a benchmark in the same process. It is never stored.
 	Detail *train.Figures `json:"-"`
 }
@@ -47,7 +49,7 @@ func side(scores []float64, labels []int8, threshold float64) (*Side, error) {
 
 // finished keeps this member's own figures once the evaluation is closed.
 func (a *actor) finished() {
-	if !a.run.Done || a.machine.Tally() == nil {
+	if !a.run.Done || !a.machine.Done() {
 		return
 	}
 	f, err := a.figures()
@@ -90,10 +92,6 @@ func (a *actor) figures() (Figures, error) {
 			return Figures{}, err
 		}
 	}
-	threshold := 0.5
-	if t, ok := a.machine.Tally().Threshold(a.plan.Operating.FPR); ok {
-		threshold = t
-	}
 	f := Figures{
 		Run: hex.EncodeToString(a.run.ID[:]), Plan: a.digest, Name: a.plan.Name, Member: a.n.cfg.Member,
 		Time: time.Now().UTC(), TrainRows: member.Rows(), TestRows: len(detail.Labels), Detail: detail,
@@ -102,6 +100,15 @@ func (a *actor) figures() (Figures, error) {
 		if y == 1 {
 			f.Positives++
 		}
+	}
+	if detail.Forecasts != nil {
+		of := detail.Forecasts.Figures()
+		f.Forecasts = &of
+		return f, nil
+	}
+	threshold := 0.5
+	if t, ok := a.machine.Tally().Threshold(a.plan.Operating.FPR); ok {
+		threshold = t
 	}
 	federated, err := side(detail.Federated, detail.Labels, threshold)
 	if err != nil {

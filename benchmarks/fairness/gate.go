@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/koinon-eu/koinon/benchmarks/metrics"
 )
 
 // Bound says which end of a figure's 95 % interval a gate looks at.
@@ -29,6 +31,10 @@ const (
 	FPRGap       = "fpr_difference"
 	FNRGap       = "fnr_difference"
 	OverExpected = "observed_over_expected"
+
+	// Of forecasts of counts only.
+	DevianceGain = "poisson_deviance_gain" // over the baseline, as a share of its deviance
+	Coverage     = "coverage80"            // share of counts inside their 80 % interval
 )
 
 // Answer as Else lets approvers answer a finding in writing.
@@ -44,6 +50,9 @@ type Gate struct {
 	AtLeast          *float64 `json:"at_least,omitempty" yaml:"at_least,omitempty"`
 	AtMost           *float64 `json:"at_most,omitempty" yaml:"at_most,omitempty"`
 	IntervalContains *float64 `json:"interval_contains,omitempty" yaml:"interval_contains,omitempty"`
+	// Share makes a gate on DevianceGain one of nodes: at least this share of those
+	// with a baseline must gain AtLeast, which is then one of metrics.CountMargins.
+	Share float64 `json:"share,omitempty" yaml:"share,omitempty"`
 	// Else is empty (a finding fails the gate) or Answer.
 	Else     string   `json:"else,omitempty" yaml:"else,omitempty"`
 	Evidence Evidence `json:"evidence,omitzero" yaml:"evidence,omitempty"`
@@ -61,14 +70,18 @@ type Evidence struct {
 }
 
 // kind says how a metric is judged.
-type kind struct{ group, interval bool }
+type kind struct{ group, interval, counts bool }
 
 var kinds = map[string]kind{
 	AUROC: {interval: true}, AUPRC: {}, Brier: {}, ECE: {}, LogLoss: {}, Gain: {interval: true},
 	SelectionGap: {group: true, interval: true}, TPRGap: {group: true, interval: true},
 	FPRGap: {group: true, interval: true}, FNRGap: {group: true, interval: true},
 	OverExpected: {group: true, interval: true},
+	DevianceGain: {counts: true}, Coverage: {interval: true, counts: true},
 }
+
+// OfCounts reports whether a metric is one of forecasts of counts.
+func OfCounts(metric string) bool { return kinds[metric].counts }
 
 // Validate refuses a gate that could not be judged, before training. Whether
 // Group is a group column of the schema is for the caller to check.
@@ -108,7 +121,24 @@ func (g Gate) validate() error {
 			return errors.New("negative evidence")
 		}
 	}
+	if g.Share != 0 {
+		return g.validateShare()
+	}
 	return g.validateBound(k)
+}
+
+func (g Gate) validateShare() error {
+	switch {
+	case g.Metric != DevianceGain:
+		return errors.New("share belongs to " + DevianceGain)
+	case !(g.Share > 0 && g.Share <= 1):
+		return fmt.Errorf("share %v is not above 0 and at most 1", g.Share)
+	case g.AtLeast == nil || !slices.Contains(metrics.CountMargins[:], *g.AtLeast):
+		return fmt.Errorf("with share, at_least must be one of %v: nodes count themselves at these", metrics.CountMargins)
+	case g.Bound != Point:
+		return errors.New("with share, bound must be point")
+	}
+	return nil
 }
 
 func (g Gate) validateBound(k kind) error {

@@ -61,10 +61,14 @@ func (a *Assessment) judge(g Gate) Result {
 		r.Outcome, r.Reason = Fail, err.Error()
 		return r
 	}
+	k := kinds[g.Metric]
+	if k.counts {
+		r.Reason = "the label is not a count"
+		return r
+	}
 	if r.Reason = a.lacks(g.Evidence); r.Reason != "" {
 		return r
 	}
-	k := kinds[g.Metric]
 	if !k.group {
 		return a.judgeWhole(r)
 	}

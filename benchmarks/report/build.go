@@ -12,6 +12,9 @@ import (
 // Build judges the gates on the whole tally and makes the report of what may be
 // published. It reads no clock: the same input gives the same report.
 func Build(in Input) (*Report, error) {
+	if in.Counts != nil {
+		return buildForecasts(in)
+	}
 	if in.Tally == nil {
 		return nil, errors.New("report: no tally")
 	}

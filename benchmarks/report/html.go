@@ -15,10 +15,13 @@ import (
 //go:embed page.html
 var pageText string
 
+//go:embed forecast.html
+var forecastText string
+
 //go:embed style.css
 var styleText string
 
-var page = template.Must(template.New("page").Parse(pageText))
+var page = template.Must(template.Must(template.New("page").Parse(pageText)).Parse(forecastText))
 
 // figure is a drawing with its title and what it shows.
 type figure struct {
@@ -43,6 +46,7 @@ type view struct {
 	BandRows            [][4]string
 	RoundWords          []string
 	OperatingSentence   string
+	Forecast            *forecastView
 }
 
 type tile struct{ Name, Value, Detail string }
@@ -76,9 +80,12 @@ func (r *Report) HTML() ([]byte, error) {
 		Report: r, Style: template.CSS(styleText), //nolint:gosec // our own file
 		Headline: r.headline(), Outcome: outcomeClass(r.Verdict),
 		Tiles: r.tiles(), Facts: r.facts(), GateRows: r.gateRows(),
-		GainSentence: r.gainSentence(), Count: count(r.Rows) + " rows, " + count(r.Found) + " found",
+		GainSentence: r.gainSentence(), Count: r.measured(),
 		Overall: r.overallRows(), BandRows: r.bandRows(), RoundWords: r.roundWords(),
 		OperatingSentence: r.operatingSentence(),
+	}
+	if r.Forecasts != nil {
+		v.Forecast = r.Forecasts.view()
 	}
 	if len(r.Bands) > 0 {
 		v.Plots = []figure{
@@ -105,6 +112,9 @@ func outcomeClass(o fairness.Outcome) string {
 }
 
 func (r *Report) tiles() []tile {
+	if r.Forecasts != nil {
+		return r.Forecasts.tiles()
+	}
 	auroc := tile{"AUROC", "–", "not defined"}
 	if e := r.Overall.AUROC; e != nil {
 		auroc = tile{"AUROC", decimals(e.Value, 3), "95 % interval " + interval(e, 3)}

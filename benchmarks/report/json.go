@@ -75,6 +75,9 @@ func (r *Report) check() error {
 			}
 		}
 	}
+	if r.Forecasts != nil {
+		return r.checkForecasts()
+	}
 	if r.Rows < 0 || r.Found < 0 || r.Found > r.Rows {
 		return fmt.Errorf("%d found among %d rows", r.Found, r.Rows)
 	}

@@ -11,7 +11,7 @@ func (r *Report) Markdown() []byte {
 	var m markdown
 	m.heading(1, r.Plan.Name+": evaluation report")
 	m.para("**" + string(r.Verdict) + "**. " + md(r.headline()))
-	m.para(fmt.Sprintf("Measured on %s rows, %s found, summed under masks over %d members. No figure of a single member is in this report.", count(r.Rows), count(r.Found), len(r.Plan.Members)))
+	m.para(fmt.Sprintf("Measured on %s, summed under masks over %d members. No figure of a single member is in this report.", r.measured(), len(r.Plan.Members)))
 	m.heading(2, "Gates")
 	m.table("gate | must hold | least evidence | figure | outcome | reason", func(row func(...string)) {
 		for _, g := range r.gateRows() {
@@ -22,16 +22,10 @@ func (r *Report) Markdown() []byte {
 			row(g.Name, g.Limit, g.Evidence, g.Figure.String(), g.Outcome, reason)
 		}
 	})
-	m.heading(2, "The model")
-	m.para(md(r.operatingSentence()))
-	m.table("figure | value", func(row func(...string)) {
-		for _, f := range r.overallRows() {
-			row(f[0].Value, f[1].String())
-		}
-	})
-	m.para(md(r.gainSentence()))
-	for _, c := range r.Columns {
-		m.column(r, c)
+	if r.Forecasts != nil {
+		m.forecasts(r.Forecasts)
+	} else {
+		m.model(r)
 	}
 	m.heading(2, "What is not shown, and why")
 	m.list(r.Suppressed)
@@ -44,6 +38,29 @@ func (r *Report) Markdown() []byte {
 	}
 	m.list(append(record, r.roundWords()...))
 	return []byte(m.b.String())
+}
+
+// measured says what the figures are from.
+func (r *Report) measured() string {
+	if r.Forecasts != nil {
+		return count(r.Rows) + " rows, " + count(r.Forecasts.Observed) + " cases"
+	}
+	return count(r.Rows) + " rows, " + count(r.Found) + " found"
+}
+
+// model writes the sections of the model and its groups.
+func (m *markdown) model(r *Report) {
+	m.heading(2, "The model")
+	m.para(md(r.operatingSentence()))
+	m.table("figure | value", func(row func(...string)) {
+		for _, f := range r.overallRows() {
+			row(f[0].Value, f[1].String())
+		}
+	})
+	m.para(md(r.gainSentence()))
+	for _, c := range r.Columns {
+		m.column(r, c)
+	}
 }
 
 func (m *markdown) column(r *Report, c Column) {

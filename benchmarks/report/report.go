@@ -12,6 +12,8 @@ const Format = "koinon/report/1"
 // fact; nothing is measured from it.
 type Input struct {
 	Tally    *metrics.Tally
+	Counts   *metrics.CountTally // instead of Tally, for a plan of counts
+	Spread   Spread              // of a plan of counts
 	Plan     Plan
 	Rounds   []Round
 	Gates    []fairness.Gate
@@ -58,6 +60,7 @@ type Report struct {
 	Operating  *Operating        `json:"operating"`
 	Gain       Gain              `json:"gain"`
 	Bands      []Band            `json:"bands"`
+	Forecasts  *Forecasts        `json:"forecasts,omitempty"` // of a plan of counts
 	Columns    []Column          `json:"columns"`
 	Suppressed []string          `json:"suppressed"`
 	Limits     []string          `json:"limits"`

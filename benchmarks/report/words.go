@@ -90,6 +90,7 @@ var metricNames = map[string]string{
 	fairness.SelectionGap: "gap in flags", fairness.FPRGap: "gap in false alarms (FPR)",
 	fairness.TPRGap: "gap in share found (TPR)", fairness.FNRGap: "gap in share missed (FNR)",
 	fairness.OverExpected: "found over expected",
+	fairness.DevianceGain: "gain in Poisson deviance over the baseline", fairness.Coverage: "share inside the 80 % interval",
 }
 
 // gateName says what a gate judges, gateLimit what it must hold.
@@ -104,6 +105,8 @@ func gateLimit(g fairness.Gate) string {
 	number := func(x float64) string { return strings.Replace(strconv.FormatFloat(x, 'f', -1, 64), "-", "−", 1) }
 	bound := map[fairness.Bound]string{fairness.Lower: "lower bound ", fairness.Upper: "upper bound "}[g.Bound]
 	switch {
+	case g.Share > 0:
+		return "≥ " + number(*g.AtLeast) + " in a share of ≥ " + number(g.Share) + " of nodes"
 	case g.AtLeast != nil:
 		return bound + "≥ " + number(*g.AtLeast)
 	case g.AtMost != nil:

@@ -1,5 +1,6 @@
-// Package synth makes synthetic national tables of the pack document-risk:
-// which applications' documents deserve an expert's examination first.
+// Package synth makes synthetic national tables of two packs: document-risk,
+// which applications' documents deserve an expert's examination first, and
+// irregular-travel-trends, how many are refused entry where in a month.
 //
 // Every figure is either a public fact carried over with its source (below) or
 // an assumption, chosen to be plausible and to teach. The tables say nothing

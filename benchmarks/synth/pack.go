@@ -7,17 +7,20 @@ import (
 )
 
 //go:embed pack/schema.yaml pack/plan.yaml pack/declaration.yaml
+//go:embed travel/schema.yaml travel/plan.yaml travel/declaration.yaml
 var files embed.FS
 
-// PackFiles are the files that make the use case document-risk.
+// PackFiles are the files that make a use case.
 type PackFiles struct {
 	Schema, Plan, Declaration []byte // YAML; plan.yaml names the other two by these names
 }
 
 // Pack returns the files of document-risk.
-func Pack() PackFiles {
+func Pack() PackFiles { return packFiles("pack/") }
+
+func packFiles(folder string) PackFiles {
 	read := func(name string) []byte {
-		b, err := files.ReadFile("pack/" + name)
+		b, err := files.ReadFile(folder + name)
 		if err != nil {
 			panic(err) // the files are part of the program
 		}

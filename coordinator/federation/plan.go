@@ -150,6 +150,9 @@ func (p *Plan) Validate() error {
 	if err := p.checkTrees(); err != nil {
 		return err
 	}
+	if err := p.checkCounts(); err != nil {
+		return err
+	}
 	if p.Privacy.DP != "none" {
 		return fmt.Errorf("plan: privacy.dp %.40q: record-level noise is not offered by this version, only none", p.Privacy.DP)
 	}

@@ -63,11 +63,11 @@ func (s Spec) Values(params int) int {
 // Spec is the plan's `algorithm` block. A zero field means the documented
 // default, which depends on the architecture and which WithDefaults fills in.
 type Spec struct {
-	// Name is one of Names. Empty means fedadam for logistic regression and
+	// Name is one of Names. Empty means fedadam for logistic and log-linear regression and
 	// fedavgm for an MLP.
 	Name string `yaml:"name" json:"name"`
 	// Local is full-batch or mini-batch. Empty means full-batch for logistic
-	// regression under fedadagrad, fedadam, fedyogi or newton, else mini-batch.
+	// and log-linear regression under fedadagrad, fedadam, fedyogi or newton, else mini-batch.
 	Local string `yaml:"local,omitempty" json:"local"`
 	// ServerRate is the server's step length. 0 means 0.1 for the adaptive
 	// algorithms (fedadagrad, fedadam, fedyogi) on gradients, 0.01 for them on
@@ -112,7 +112,7 @@ func (s Spec) WithDefaults(a arch.Spec) Spec {
 	}
 	if s.Local == "" {
 		s.Local = MiniBatch
-		if a.Kind == arch.Logistic && (adaptiveServer(s.Name) || s.Name == Newton) {
+		if a.Flat() && (adaptiveServer(s.Name) || s.Name == Newton) {
 			s.Local = FullBatch
 		}
 	}

@@ -8,7 +8,7 @@ const embeddingBound = 0.1
 // InitialParameters returns the parameters every member starts from (S59).
 // Random numbers are those of SplitMix64 over the seed, taken as 24-bit
 // integers; they are scaled by exact operations only, so the bytes are equal on
-// every processor. Logistic regression starts at zero (its loss is convex);
+// every processor. Logistic and log-linear regression start at zero (their loss is convex);
 // weights of ReLU layers are uniform in ±√(6/inputs) (He et al. 2015), the last
 // layer in ±√(3/inputs), biases zero.
 func (s Spec) InitialParameters(shape Shape, seed uint64) ([]float32, error) {
@@ -17,7 +17,7 @@ func (s Spec) InitialParameters(shape Shape, seed uint64) ([]float32, error) {
 		return nil, err
 	}
 	params := make([]float32, n)
-	if s.Kind == Logistic {
+	if s.Flat() {
 		return params, nil
 	}
 	stream := splitMix(seed)

@@ -54,7 +54,7 @@ func (b Block) Bias() bool { return b.Fan == 0 && !b.Embedding }
 
 // Blocks lists the parameters in their order.
 //
-//	logistic: number weights, one weight per category slot, bias
+//	logistic, linear: number weights, one weight per category slot, bias
 //	trees:    none
 //	mlp:      per category its vectors (slots × length), then per layer a
 //	          weight matrix (inputs × units) and a bias; the first layer's
@@ -70,7 +70,7 @@ func (s Spec) Blocks(shape Shape) []Block {
 	if s.Kind == Trees {
 		return nil
 	}
-	if s.Kind == Logistic {
+	if s.Flat() {
 		fan := shape.Numbers + len(shape.Cards)
 		add(Block{Name: "numbers", Rows: shape.Numbers, Cols: 1, Fan: fan})
 		add(Block{Name: "categories", Rows: shape.Slots(), Cols: 1, Fan: fan})

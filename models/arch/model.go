@@ -13,12 +13,26 @@ type Batch struct {
 	Rows int
 	X    []float32
 	C    []int32
+
+	// Of counts only: the counts, read in training, and what each row's output
+	// begins with (see Offsets), nil for nothing. Scale is what the loss of a
+	// row is multiplied by, 0 for 1.
+	Count  []int32
+	Offset []float32
+	Scale  float32
 }
 
 // Slice returns rows from up to but without to, sharing memory.
 func (b Batch) Slice(shape Shape, from, to int) Batch {
 	k, c := shape.Numbers, len(shape.Cards)
-	return Batch{Rows: to - from, X: b.X[from*k : to*k], C: b.C[from*c : to*c]}
+	part := Batch{Rows: to - from, X: b.X[from*k : to*k], C: b.C[from*c : to*c], Scale: b.Scale}
+	if b.Count != nil {
+		part.Count = b.Count[from:to]
+	}
+	if b.Offset != nil {
+		part.Offset = b.Offset[from:to]
+	}
+	return part
 }
 
 // Check refuses a batch whose lengths or slots do not fit the shape.
@@ -26,6 +40,9 @@ func (b Batch) Check(shape Shape) error {
 	if b.Rows < 0 || len(b.X) != b.Rows*shape.Numbers || len(b.C) != b.Rows*len(shape.Cards) {
 		return fmt.Errorf("batch of %d rows has %d numbers and %d categories, shape wants %d and %d a row",
 			b.Rows, len(b.X), len(b.C), shape.Numbers, len(shape.Cards))
+	}
+	if b.Count != nil && len(b.Count) != b.Rows || b.Offset != nil && len(b.Offset) != b.Rows {
+		return fmt.Errorf("batch of %d rows has %d counts and %d offsets", b.Rows, len(b.Count), len(b.Offset))
 	}
 	for i, slot := range b.C {
 		if card := shape.Cards[i%len(shape.Cards)]; slot < 0 || int(slot) >= card {
@@ -43,8 +60,8 @@ type Model struct {
 	shape   Shape
 	params  []float32
 	blocks  []Block
-	kind    string
-	offsets []int // logistic: first slot of each category
+	flat    bool
+	offsets []int // flat: first slot of each category
 	rows    int   // mlp: computed at once
 	a, b    []float64
 }
@@ -72,7 +89,7 @@ func NewModel(spec Spec, shape Shape, params []float32) (*Model, error) {
 	if len(params) != n {
 		return nil, fmt.Errorf("model: %d parameters, architecture has %d", len(params), n)
 	}
-	m := &Model{shape: shape, params: params, blocks: spec.Blocks(shape), kind: spec.Kind}
+	m := &Model{shape: shape, params: params, blocks: spec.Blocks(shape), flat: spec.Flat()}
 	next := 0
 	for _, card := range shape.Cards {
 		m.offsets = append(m.offsets, next)
@@ -89,20 +106,24 @@ func NewModel(spec Spec, shape Shape, params []float32) (*Model, error) {
 	return m, nil
 }
 
-// Logits writes the log-odds of each row into out, which has batch.Rows places.
+// Logits writes the output of each row into out, which has batch.Rows places:
+// its log-odds, or the logarithm of its expected count.
 // It panics when the batch does not fit the shape (see Batch.Check).
 func (m *Model) Logits(batch Batch, out []float64) {
 	k, c := m.shape.Numbers, len(m.shape.Cards)
 	out = out[:batch.Rows]
-	if m.kind == Logistic {
+	if m.flat {
 		for i := range out {
 			out[i] = m.linear(batch.X[i*k:(i+1)*k], batch.C[i*c:(i+1)*c])
 		}
-		return
+	} else {
+		for from := 0; from < len(out); from += m.rows {
+			to := min(from+m.rows, len(out))
+			m.deep(batch.Slice(m.shape, from, to), out[from:to])
+		}
 	}
-	for from := 0; from < len(out); from += m.rows {
-		to := min(from+m.rows, len(out))
-		m.deep(batch.Slice(m.shape, from, to), out[from:to])
+	for i, offset := range batch.Offset {
+		out[i] += float64(offset)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 // Kinds of architecture.
 const (
 	Logistic = "logistic"
+	Linear   = "linear" // logistic's layout for counts: a log-linear model
 	MLP      = "mlp"
 	Trees    = "trees" // boosted trees: no parameters, an ensemble (models/trees)
 )
@@ -31,7 +32,7 @@ const Auto = "auto"
 // Spec is the plan's `architecture` block. A zero field means the documented
 // default, which WithDefaults fills in; digests are taken after that.
 type Spec struct {
-	// Kind is logistic, mlp or trees.
+	// Kind is logistic, linear, mlp or trees.
 	Kind string `yaml:"kind" json:"kind"`
 	// L2 is the coefficient of ½·l2·‖w‖² beside the *sum* of the rows' losses
 	// (scikit-learn's 1/C). Biases are left alone. 0 means 1.
@@ -41,6 +42,12 @@ type Spec struct {
 	// Embedding is the length of a category's vector in an MLP: a number, or
 	// `auto`: min(16, ⌈√cardinality⌉). Empty means auto.
 	Embedding string `yaml:"embedding,omitempty" json:"embedding,omitempty"`
+	// Loss is poisson or negative-binomial for a label that counts; empty, under
+	// linear, means negative-binomial, otherwise cross-entropy.
+	Loss string `yaml:"loss,omitempty" json:"loss,omitempty"`
+	// Dispersion is k of negative-binomial: the smaller, the more counts scatter
+	// around their mean. 0 means 8.
+	Dispersion float64 `yaml:"dispersion,omitempty" json:"dispersion,omitempty"`
 	// Trees says how trees grow. The penalties of trees are in it, not in L2.
 	Trees *trees.Params `yaml:"trees,omitempty" json:"trees,omitempty"`
 }
@@ -54,6 +61,7 @@ func (s Spec) WithDefaults() Spec {
 	if s.L2 == 0 {
 		s.L2 = 1
 	}
+	s = s.withCounts()
 	if s.Kind == MLP && len(s.Hidden) == 0 {
 		s.Hidden = []int{64, 32}
 	}
@@ -66,11 +74,14 @@ func (s Spec) WithDefaults() Spec {
 // Validate says what is wrong with a specification, before or after defaults.
 func (s Spec) Validate() error {
 	s = s.WithDefaults()
+	if err := s.validateCounts(); err != nil {
+		return err
+	}
 	if s.Kind == Trees {
 		return s.validateTrees()
 	}
-	if s.Kind != Logistic && s.Kind != MLP {
-		return fmt.Errorf("architecture: kind %q is not known: want %s, %s or %s", s.Kind, Logistic, MLP, Trees)
+	if !s.Flat() && s.Kind != MLP {
+		return fmt.Errorf("architecture: kind %q is not known: want %s, %s, %s or %s", s.Kind, Logistic, Linear, MLP, Trees)
 	}
 	if s.Trees != nil {
 		return fmt.Errorf("architecture: %s has no trees", s.Kind)
@@ -78,9 +89,9 @@ func (s Spec) Validate() error {
 	if math.IsNaN(s.L2) || s.L2 < 0 || s.L2 > 1e9 {
 		return fmt.Errorf("architecture: l2 %v is not between 0 and 1e9", s.L2)
 	}
-	if s.Kind == Logistic {
+	if s.Flat() {
 		if len(s.Hidden) > 0 || s.Embedding != "" {
-			return fmt.Errorf("architecture: %s has neither hidden layers nor embeddings", Logistic)
+			return fmt.Errorf("architecture: %s has neither hidden layers nor embeddings", s.Kind)
 		}
 		return nil
 	}

@@ -67,6 +67,19 @@ func BandsAt(operating, high float64) []Band {
 	return bands
 }
 
+// Forecast names the only band of a model that forecasts counts, and
+// NoThreshold is its operating point: nothing is flagged.
+const (
+	Forecast    = "forecast"
+	NoThreshold = 2.0
+)
+
+// ForecastBands are the bands of a model that forecasts counts.
+func ForecastBands() []Band { return []Band{{Name: Forecast}} }
+
+// Forecasts reports whether the model's scores are expected counts.
+func (m *Model) Forecasts() bool { return m.Header.Architecture.Counts() }
+
 // Shape returns the encoder's width.
 func (m *Model) Shape() arch.Shape {
 	return arch.Shape{Numbers: m.Encoder.Numbers(), Cards: m.Encoder.Categories()}
@@ -82,6 +95,9 @@ func (m *Model) Validate() error {
 	}
 	if err := m.Header.validate(); err != nil {
 		return fmt.Errorf("artifact: %w", err)
+	}
+	if m.Forecasts() != m.Encoder.Schema.Label.IsCount() {
+		return fmt.Errorf("artifact: architecture %s does not fit the schema's label", m.Header.Architecture.Kind)
 	}
 	if err := m.validateEnsemble(); err != nil {
 		return fmt.Errorf("artifact: %w", err)

@@ -10,7 +10,8 @@ import (
 
 // Factor says how far one column moved a row's logit: the logit as it is, less
 // the logit with the column at its reference (a number at its mean, a category
-// at its most frequent value). Positive raises the score.
+// at its most frequent value). Positive raises the score. Of a forecast it is the
+// logarithm of the expected count that moves: e^Effect multiplies it.
 type Factor struct {
 	Column string  `json:"column"`
 	Effect float64 `json:"effect"`
@@ -18,12 +19,15 @@ type Factor struct {
 
 // Advisory is what a person is shown for one row.
 type Advisory struct {
-	Row     int      `json:"row"`          // in the table, from 0
-	ID      string   `json:"id,omitempty"` // if the schema names an id
-	Score   float64  `json:"score"`        // probability
-	Band    string   `json:"band"`
-	Flagged bool     `json:"flagged"` // at or above the operating threshold
-	Factors []Factor `json:"factors"`
+	Row     int     `json:"row"`          // in the table, from 0
+	ID      string  `json:"id,omitempty"` // if the schema names an id
+	Score   float64 `json:"score"`        // probability, or expected count
+	Band    string  `json:"band"`
+	Flagged bool    `json:"flagged"` // at or above the operating threshold
+	// Interval holds about 80 % of the counts around Score, which is then the
+	// expected count; of other models it is zero.
+	Interval [2]int64 `json:"-"`
+	Factors  []Factor `json:"factors"`
 }
 
 // Scorer scores rows with one model. It keeps scratch space, so that a row
@@ -70,11 +74,15 @@ func (s *Scorer) Score(t *feature.Table, factors int) ([]Advisory, error) {
 	all := make([]Factor, 0, factors*len(logits))
 	out := make([]Advisory, len(logits))
 	for i, z := range logits {
-		p := arch.Sigmoid(z)
 		from := len(all)
 		if factors > 0 {
 			all = explain(i, factors, all)
 		}
+		if s.model.Forecasts() {
+			out[i] = s.forecast(z, Advisory{Row: i, ID: t.ID(i), Factors: all[from:len(all):len(all)]})
+			continue
+		}
+		p := arch.Sigmoid(z)
 		out[i] = Advisory{
 			Row: i, ID: t.ID(i), Score: p, Band: s.model.Header.Band(p),
 			Flagged: p >= s.model.Header.Threshold, Factors: all[from:len(all):len(all)],
@@ -98,8 +106,8 @@ func (s *Scorer) rows(t *feature.Table) ([]float64, func(row, k int, dst []Facto
 	return logits, explain, s.Logits(rows, logits)
 }
 
-// Logits writes the log-odds of encoded rows into out, which has a place for
-// each. Trees refuse: they score tables only.
+// Logits writes the log-odds of encoded rows, or the logarithms of their expected
+// counts, into out, which has a place for each. Trees refuse: they score tables only.
 func (s *Scorer) Logits(rows *feature.Matrix, out []float64) error {
 	if s.trees != nil {
 		return errMatrix
@@ -107,7 +115,7 @@ func (s *Scorer) Logits(rows *feature.Matrix, out []float64) error {
 	if len(out) != rows.Rows {
 		return errors.New("artifact: no place for every row")
 	}
-	batch := arch.Batch{Rows: rows.Rows, X: rows.X, C: rows.C}
+	batch := arch.Batch{Rows: rows.Rows, X: rows.X, C: rows.C, Offset: arch.Offsets(rows.Exposure)}
 	if err := batch.Check(s.model.Shape()); err != nil {
 		return err
 	}
@@ -160,6 +168,13 @@ func (s *Scorer) vary(x []float32, c []int32) {
 			s.columns = append(s.columns, i)
 		}
 	}
+}
+
+// forecast fills in the expected count and its 80 % interval.
+func (s *Scorer) forecast(z float64, a Advisory) Advisory {
+	a.Score, a.Band = arch.Mean(z), s.model.Header.Bands[0].Name
+	a.Interval[0], a.Interval[1] = arch.Interval(a.Score, s.model.Header.Architecture.K(), .8)
+	return a
 }
 
 // insert keeps dst[first:] the k strongest factors in descending order.

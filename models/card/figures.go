@@ -22,6 +22,11 @@ type estimate struct{ Value, Low, High float64 }
 func (r *Record) AddReport(rep *report.Report, answers map[int]string) {
 	r.Data.Evaluated = &rep.Rows
 	r.Limits = append(r.Limits, rep.Limits...)
+	r.gates(rep, answers)
+	if f := rep.Forecasts; f != nil {
+		r.forecasts(f)
+		return
+	}
 	o := rep.Overall
 	r.single("AUROC", "", (*estimate)(o.AUROC), "overall", "auroc")
 	r.plain("AUPRC", "", o.AUPRC, "overall", "auprc")
@@ -39,6 +44,27 @@ func (r *Record) AddReport(rep *report.Report, answers map[int]string) {
 	for i, c := range rep.Columns {
 		r.column(strconv.Itoa(i), c)
 	}
+}
+
+// forecasts takes the figures of a plan of counts.
+func (r *Record) forecasts(f *report.Forecasts) {
+	r.plain("Poisson deviance of a row", "", f.Deviance, "forecasts", "poisson_deviance")
+	r.plain("Poisson deviance of the baseline", "", f.BaseDeviance, "forecasts", "baseline_poisson_deviance")
+	r.plain("Gain in Poisson deviance over the baseline", "", f.BaseGain, "forecasts", "poisson_deviance_gain")
+	r.single("Share inside the 80 % interval", "", (*estimate)(f.Coverage), "forecasts", "coverage80")
+	r.plain("Observed over expected", "", f.Ratio, "forecasts", "observed_over_expected")
+	for i, c := range f.Columns {
+		for j, g := range c.Groups {
+			at := []string{"forecasts", "columns", strconv.Itoa(i), "groups", strconv.Itoa(j)}
+			who := c.Name + " = " + g.Value
+			r.plain("Gain over the baseline", who, g.BaseGain, append(at, "poisson_deviance_gain")...)
+			r.single("Share inside the 80 % interval", who, (*estimate)(g.Coverage), append(at, "coverage80")...)
+		}
+	}
+}
+
+// gates takes the gates with what approvers answered.
+func (r *Record) gates(rep *report.Report, answers map[int]string) {
 	for i, g := range rep.Gates {
 		result, answer := string(g.Outcome), answers[i]
 		if result == answerRequired && answer != "" {
@@ -46,7 +72,7 @@ func (r *Record) AddReport(rep *report.Report, answers map[int]string) {
 		}
 		r.Gates = append(r.Gates, Gate{
 			Metric: g.Gate.Metric, Group: g.Gate.Group,
-			Wanted: wanted(string(g.Gate.Bound), g.Gate.AtLeast, g.Gate.AtMost, g.Gate.IntervalContains),
+			Wanted: wanted(string(g.Gate.Bound), g.Gate.AtLeast, g.Gate.AtMost, g.Gate.IntervalContains) + ofNodes(g.Gate.Share),
 			Value:  g.Value, Result: result, Answer: answer,
 		})
 	}
@@ -101,6 +127,14 @@ func wanted(bound string, atLeast, atMost, contains *float64) string {
 		text += " (" + bound + " end of the 95 % interval)"
 	}
 	return text
+}
+
+// ofNodes says in how many nodes it must hold.
+func ofNodes(share float64) string {
+	if share == 0 {
+		return ""
+	}
+	return " in a share of at least " + short(share) + " of nodes"
 }
 
 func short(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }

@@ -64,13 +64,21 @@ func (r *Record) purpose(p *page) {
 	p.pairs("References", u.References)
 }
 
+// labelled is how many rows are positive, or the cases that rows count.
+func (d Data) labelled() fact {
+	if d.Cases != nil {
+		return fact{"Cases counted in them", count(d.Cases)}
+	}
+	return fact{"Positive rows", count(d.Positives)}
+}
+
 func (r *Record) data(p *page) {
 	p.head(2, "Data")
 	p.para("Rows stay with the members. Counts are sums over all members, made under masks; no member's count is published.")
 	p.facts([]fact{
 		{"Schema", r.Data.Schema},
 		{"Rows trained on", count(r.Data.Rows)},
-		{"Positive rows", count(r.Data.Positives)},
+		r.Data.labelled(),
 		{"Rows the figures are from", count(r.Data.Evaluated)},
 		{"Columns denied as features", strings.Join(r.Data.Denied, ", ")},
 	})

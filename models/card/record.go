@@ -85,6 +85,7 @@ type Data struct {
 	Schema    string            `json:"schema,omitempty"`
 	Rows      *int64            `json:"rows,omitempty"`      // trained on
 	Positives *int64            `json:"positives,omitempty"` // of Rows
+	Cases     *int64            `json:"cases,omitempty"`     // counted in Rows, of a label that counts
 	Evaluated *int64            `json:"evaluated,omitempty"` // rows the figures are from
 	Features  []Feature         `json:"features,omitempty"`
 	Groups    []Group           `json:"groups,omitempty"` // evaluated, never features

@@ -88,7 +88,11 @@ func (b *builder) bindRoles(bind func(string, bool, func() func(string) string))
 	if s.ID != "" {
 		bind(s.ID, false, b.idSink)
 	}
-	bind(s.Label.Column, b.lim.Scoring, b.labelSink)
+	if s.Label.IsCount() {
+		b.bindCount(bind)
+	} else {
+		bind(s.Label.Column, b.lim.Scoring, b.labelSink)
+	}
 	if s.Split != nil {
 		bind(s.Split.Column, b.lim.Scoring, b.splitSink)
 	}

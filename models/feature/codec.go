@@ -119,6 +119,8 @@ func (s *Schema) fromYAML(n *yaml.Node) error {
 		"label": func(n *yaml.Node) error {
 			return eachKey(n, "label", map[string]field{
 				"column": text(&s.Label.Column), "positive": text(&s.Label.Positive), "empty": text(&s.Label.Empty),
+				"kind": text(&s.Label.Kind), "max": number(&s.Label.Max), "min_cell": number(&s.Label.MinCell),
+				"exposure": text(&s.Label.Exposure), "baseline": text(&s.Label.Baseline),
 			})
 		},
 		"split": func(n *yaml.Node) error {
@@ -228,15 +230,17 @@ func text(dst *string) field {
 	}
 }
 
-func number(dst *int) field {
+func number[T int | int64](dst *T) field {
 	return func(n *yaml.Node) error {
 		s, err := scalar(n)
 		if err != nil {
 			return err
 		}
-		if *dst, err = strconv.Atoi(s); err != nil {
+		v, err := strconv.Atoi(s)
+		if err != nil {
 			return at(n, "%q is not a whole number", s)
 		}
+		*dst = T(v)
 		return nil
 	}
 }

@@ -12,7 +12,7 @@ func (s *Statistics) Encoder() (*Encoder, error) {
 	if !s.Done() {
 		return nil, fmt.Errorf("statistics: sum %d is still to come", s.step())
 	}
-	e := &Encoder{Schema: s.schema, Rows: s.rows, Positives: s.pos}
+	e := &Encoder{Schema: s.schema, Rows: s.rows, Positives: s.pos, Exposure: s.exposure}
 	for _, c := range s.columns {
 		column, _ := s.schema.Column(c.name())
 		switch st := c.(type) {

@@ -12,6 +12,8 @@ func (e *Encoder) Encode(t *Table, sel Selection) (*Matrix, error) {
 // EncodeRows is Encode for the given rows of the table, in that order.
 func (e *Encoder) EncodeRows(t *Table, rows []int32) (*Matrix, error) {
 	m := &Matrix{Rows: len(rows), Numbers: e.Numbers(), Cards: e.Categories(), Row: rows, Label: pick(t.label, rows)}
+	m.Count, m.Baseline, m.Exposure = pick(t.count, rows), pick(t.baseline, rows), pick(t.exposure, rows)
+	m.CountMean = e.CountMean()
 	m.X = make([]float32, m.Rows*m.Numbers)
 	m.C = make([]int32, m.Rows*len(m.Cards))
 	x := 0

@@ -60,8 +60,9 @@ type Input struct {
 // model. All lists are in schema order.
 type Encoder struct {
 	Schema    *Schema       `json:"schema"`
-	Rows      int64         `json:"rows"`      // labelled training rows behind it
-	Positives int64         `json:"positives"` // of which positive
+	Rows      int64         `json:"rows"`               // labelled training rows behind it
+	Positives int64         `json:"positives"`          // of which positive; their counts added up, if the label is one
+	Exposure  int64         `json:"exposure,omitempty"` // their exposures added up, in units of 1/ExposureOne
 	Number    []Number      `json:"numbers"`
 	Category  []Category    `json:"categories"`
 	Group     []GroupColumn `json:"groups"`
@@ -123,8 +124,8 @@ func (e *Encoder) Validate() error {
 	if err := e.Schema.Validate(); err != nil {
 		return fmt.Errorf("encoder: %w", err)
 	}
-	if e.Rows < 1 || e.Rows > maxRows || e.Positives < 0 || e.Positives > e.Rows {
-		return fmt.Errorf("encoder: %d positives in %d rows", e.Positives, e.Rows)
+	if err := e.checkTotals(); err != nil {
+		return err
 	}
 	num, cat, drop, group := e.Number, e.Category, e.Dropped, e.Group
 	for _, c := range e.Schema.Columns {

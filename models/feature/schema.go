@@ -78,11 +78,17 @@ const (
 
 // Label names the column to be predicted. A row is positive if its text equals
 // Positive; where both are numbers they are compared as numbers, so that "1.0"
-// is "1".
+// is "1". A label of KindCount has no positive value but a number of its own,
+// and alone has the fields after Kind.
 type Label struct {
 	Column   string `json:"column"`
 	Positive string `json:"positive"`
-	Empty    string `json:"empty,omitempty"` // EmptyError (default) or EmptySkip
+	Empty    string `json:"empty,omitempty"`    // EmptyError (default) or EmptySkip
+	Kind     string `json:"kind,omitempty"`     // empty or KindCount
+	Max      int64  `json:"max,omitempty"`      // the most that one row may count
+	MinCell  int64  `json:"min_cell,omitempty"` // a label or baseline from 1 to below it is an error of the table
+	Exposure string `json:"exposure,omitempty"` // column: expected counts are in proportion to it
+	Baseline string `json:"baseline,omitempty"` // column: a forecast that the model must beat
 }
 
 // SplitRule divides rows into training and test rows: by date (a row on or
@@ -200,7 +206,10 @@ func (s *Schema) checkRoles() error {
 	if err := checkName("label column", s.Label.Column); err != nil {
 		return err
 	}
-	if err := checkValue("label positive", s.Label.Positive); err != nil {
+	if err := s.Label.check(); err != nil {
+		return err
+	}
+	if err := s.checkLabelColumns(); err != nil {
 		return err
 	}
 	if e := s.Label.Empty; e != "" && e != EmptyError && e != EmptySkip {

@@ -29,7 +29,7 @@ var errDone = errors.New("statistics: all sums are already applied")
 // party sees a count of one table. It reads labelled training rows only.
 //
 // Three integer vectors are summed in turn. Each begins with the number of
-// rows and of positives behind it, then holds a block for each feature and
+// rows and of positives behind it (see head), then holds a block for each feature and
 // group column in schema order:
 //
 //	step 1  number: missing, then up to 4096 cells of the order-preserving
@@ -56,6 +56,8 @@ type Statistics struct {
 	applied [][]int64 // the sums so far: the whole state follows from them
 	rows    int64
 	pos     int64
+
+	exposure int64
 }
 
 // statColumn gathers what the sums say about one column.
@@ -93,7 +95,7 @@ func (s *Statistics) step() int { return len(s.applied) + 1 }
 // Done reports whether no sum is left to ask for. The second and third are
 // left out if nothing is heavy enough to be looked into.
 func (s *Statistics) Done() bool {
-	return s.step() > statisticsSteps || s.step() > 1 && s.Words() == headWords
+	return s.step() > statisticsSteps || s.step() > 1 && s.Words() == s.head()
 }
 
 const headWords = 2 // rows, positives
@@ -103,7 +105,7 @@ func (s *Statistics) Words() int {
 	if s.step() > statisticsSteps {
 		return 0
 	}
-	n := headWords
+	n := s.head()
 	for _, c := range s.columns {
 		n += c.words(s.step())
 	}
@@ -124,10 +126,14 @@ func (s *Statistics) Query() [32]byte {
 }
 
 // Bound is the largest word a member with that many rows can hold in the next
-// vector: a count, or in step 3 a sum of 4-byte words.
+// vector: a count, or in step 3 a sum of 4-byte words. Count labels and
+// exposures add up to more.
 func (s *Statistics) Bound(rows uint32) uint64 {
+	if s.head() > headWords {
+		return uint64(rows) * ExposureOne * MaxExposure
+	}
 	if s.step() < statisticsSteps {
-		return uint64(rows)
+		return uint64(rows) * uint64(s.schema.Label.most())
 	}
 	return uint64(rows) * (1<<32 - 1)
 }
@@ -135,7 +141,7 @@ func (s *Statistics) Bound(rows uint32) uint64 {
 // Rows returns the labelled training rows of the first sum, 0 before it.
 func (s *Statistics) Rows() int64 { return s.rows }
 
-// Positives returns how many of Rows are positive.
+// Positives returns how many of Rows are positive; of a count label, their counts added up.
 func (s *Statistics) Positives() int64 { return s.pos }
 
 // Count returns a member's vector for the next sum: Words() integers, none
@@ -152,12 +158,9 @@ func (s *Statistics) Count(t *Table) ([]int64, error) {
 	}
 	rows := t.Select(SelectTrain)
 	out := make([]int64, s.Words())
-	out[0] = int64(len(rows))
-	for _, r := range rows {
-		out[1] += int64(t.label[r])
-	}
+	s.countHead(t, rows, out)
 	parts := make([][]int64, len(s.columns))
-	at := headWords
+	at := s.head()
 	for i, c := range s.columns {
 		n := c.words(s.step())
 		parts[i] = out[at : at+n]
@@ -182,14 +185,10 @@ func (s *Statistics) Apply(sum []int64) error {
 	if len(sum) != s.Words() {
 		return fmt.Errorf("statistics: sum %d has %d words, want %d", step, len(sum), s.Words())
 	}
-	rows, pos := sum[0], sum[1]
-	switch {
-	case rows < 0 || pos < 0 || pos > rows || rows > maxRows:
-		return fmt.Errorf("statistics: sum %d counts %d positives in %d rows", step, pos, rows)
-	case step == 1 && rows < Floor:
-		return fmt.Errorf("statistics: %d labelled training rows in the whole cohort, at least %d are needed", rows, Floor)
+	if err := s.checkHead(step, sum); err != nil {
+		return err
 	}
-	at := headWords
+	rows, at := sum[0], s.head()
 	for _, c := range s.columns {
 		n := c.words(step)
 		if err := c.apply(step, rows, sum[at:at+n]); err != nil {
@@ -198,7 +197,10 @@ func (s *Statistics) Apply(sum []int64) error {
 		at += n
 	}
 	if step == 1 {
-		s.rows, s.pos = rows, pos
+		s.rows, s.pos = rows, sum[1]
+		if s.head() > headWords {
+			s.exposure = sum[2]
+		}
 	}
 	s.applied = append(s.applied, slices.Clone(sum))
 	return nil

@@ -45,11 +45,15 @@ type Table struct {
 	numbers map[string][]float32
 	texts   map[string]coded // categories, booleans, and kept columns
 	label   []int8
+	count   []int32 // of a count label
 	split   []Split
 	origin  []int32 // row in the file the table was read from, from 0
 	ids     []string
-	others  []string // distinct label texts that count as negative, for the report
-	unread  []string // columns of the file that were left alone
+
+	exposure, baseline []float32 // columns that a count label names
+
+	others []string // distinct label texts that count as negative, for the report
+	unread []string // columns of the file that were left alone
 }
 
 // Schema returns the schema the table was read under.
@@ -133,7 +137,8 @@ func (t *Table) Subset(rows []int32) *Table {
 		schema: t.schema, scoring: t.scoring, rows: len(rows), others: t.others, unread: t.unread,
 		numbers: make(map[string][]float32, len(t.numbers)),
 		texts:   make(map[string]coded, len(t.texts)),
-		label:   pick(t.label, rows), split: pick(t.split, rows), origin: pick(t.origin, rows), ids: pick(t.ids, rows),
+		count:   pick(t.count, rows), exposure: pick(t.exposure, rows), baseline: pick(t.baseline, rows),
+		label: pick(t.label, rows), split: pick(t.split, rows), origin: pick(t.origin, rows), ids: pick(t.ids, rows),
 	}
 	for name, v := range t.numbers {
 		out.numbers[name] = pick(v, rows)

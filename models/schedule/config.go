@@ -89,6 +89,9 @@ func (c Config) Validate() error {
 	if err := c.Algorithm.Validate(c.Architecture); err != nil {
 		return err
 	}
+	if err := c.ValidateCounts(); err != nil {
+		return err
+	}
 	if c.Members < 3 || c.Members > 255 { // S6
 		return fmt.Errorf("schedule: %d members, want 3 to 255", c.Members)
 	}

@@ -38,8 +38,9 @@ type Machine struct {
 	forest     *trees.Machine // instead of params and optimizer
 	search     *search        // likewise, of a plan that tries settings
 
-	words []int64 // the evaluate sum
-	tally *metrics.Tally
+	words  []int64 // the evaluate sum
+	tally  *metrics.Tally
+	counts *metrics.CountTally // instead of tally, for a label that counts
 }
 
 // New returns the machine before its first step. Of a plan with a start the
@@ -101,11 +102,12 @@ func (m *Machine) Control() []float64 { return aggregate.Control(m.active().opti
 // a search.
 func (m *Machine) Rounds() (applied, planned int) { return m.round, m.planned }
 
-// Tally returns the summed evaluation, nil before the evaluate step.
+// Tally returns the summed evaluation, nil before the evaluate step and for a
+// label that counts (see Counts).
 func (m *Machine) Tally() *metrics.Tally { return m.tally }
 
 // Done reports whether the plan is complete.
-func (m *Machine) Done() bool { return m.tally != nil }
+func (m *Machine) Done() bool { return m.words != nil }
 
 // TallySchema returns the order of the evaluate step's words (S52).
 func (m *Machine) TallySchema() metrics.TallySchema {
@@ -163,7 +165,7 @@ func (m *Machine) Next() (Step, bool) {
 	case Grow:
 		m.growStep(&step)
 	case Evaluate:
-		schema := m.TallySchema()
+		schema := m.evaluation()
 		step.Query = schema.Digest()
 		step.Encoding.Layout.Ints = schema.Words()
 		step.Encoding.IntMax = min(metrics.IntMax, m.intLimit())
@@ -251,11 +253,7 @@ func (m *Machine) apply(step Step, mean update.Mean, survivors int) error {
 	case Grow:
 		return m.grow(mean.Ints)
 	}
-	tally, err := m.TallySchema().Parse(mean.Ints)
-	if err == nil {
-		m.tally, m.words = tally, mean.Ints
-	}
-	return err
+	return m.setTally(mean.Ints)
 }
 
 // applyStatistics refines the statistics; after the last sum it builds the
@@ -303,7 +301,7 @@ func (m *Machine) begin(encoder *feature.Encoder) error {
 	if err != nil {
 		return err
 	}
-	params[len(params)-1] = baseLogit(encoder.Rows, encoder.Positives)
+	params[len(params)-1] = m.cfg.baseOutput(encoder)
 	optimizer, err := aggregate.New(aggregate.Problem{
 		Spec: m.cfg.Algorithm, L2: m.cfg.Architecture.L2, Decayed: m.cfg.Architecture.Decayed(shape),
 		Members: m.cfg.Members,

@@ -193,10 +193,9 @@ func (m *Machine) restoreTally(b []byte) error {
 	if len(b)%8 != 0 || m.kind() != Evaluate {
 		return fmt.Errorf("%w: evaluation of %d bytes after round %d", errState, len(b), m.round)
 	}
+	var words []int64
 	for ; len(b) > 0; b = b[8:] {
-		m.words = append(m.words, int64(binary.BigEndian.Uint64(b)))
+		words = append(words, int64(binary.BigEndian.Uint64(b)))
 	}
-	tally, err := m.TallySchema().Parse(m.words)
-	m.tally = tally
-	return err
+	return m.setTally(words)
 }

@@ -40,6 +40,8 @@ type LabelReport struct {
 	Empty     int      `json:"empty"` // neither trained on nor tallied
 	Rate      float64  `json:"rate"`
 	Others    []string `json:"others"` // texts read as negative, at most 8
+	// Count describes a label that counts; positives are then rows above zero.
+	Count *CountReport `json:"count,omitempty"`
 }
 
 // Side counts the labelled rows of one side of the split.
@@ -133,6 +135,7 @@ func (r *Report) wrong(format string, args ...any) {
 func (r *Report) label(t *feature.Table) {
 	l := t.Schema().Label
 	r.Label = LabelReport{Column: l.Column, Positive: l.Positive, Others: t.NegativeLabels()}
+	r.count(t)
 	for _, y := range t.Label() {
 		switch y {
 		case 1:
@@ -156,6 +159,10 @@ func (r *Report) sides(s *feature.Schema) {
 	switch n := r.Train.Rows; {
 	case n == 0:
 		r.wrong("no labelled training row")
+	case r.Label.Count != nil:
+		if r.Train.Positives == 0 {
+			r.note("every count of the %d training rows is zero: this node's own model has no figures", n)
+		}
 	case r.Train.Positives == 0 || r.Train.Positives == n:
 		r.note("all %d labelled training rows have the same label: this node's own model has no figures", n)
 	}

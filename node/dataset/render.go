@@ -34,9 +34,13 @@ func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d rows under schema %s\n", r.File, r.Rows, r.Schema)
 	l := r.Label
-	fmt.Fprintf(&b, "label %s: %d positive, %d negative, %d empty; rate %s\n", l.Column, l.Positives, l.Negatives, l.Empty, percent(l.Rate))
-	fmt.Fprintf(&b, "split: %d rows train (%d positive), %d rows test (%d positive)\n\n",
-		r.Train.Rows, r.Train.Positives, r.Test.Rows, r.Test.Positives)
+	if l.Count != nil {
+		b.WriteString(l.Count.text(l))
+	} else {
+		fmt.Fprintf(&b, "label %s: %d positive, %d negative, %d empty; rate %s\n", l.Column, l.Positives, l.Negatives, l.Empty, percent(l.Rate))
+	}
+	fmt.Fprintf(&b, "split: %d rows train (%d %s), %d rows test (%d %s)\n\n",
+		r.Train.Rows, r.Train.Positives, r.positive(), r.Test.Rows, r.Test.Positives, r.positive())
 	r.columnsText(&b)
 	r.groupsText(&b)
 	if len(r.Ignored) > 0 {
@@ -89,10 +93,18 @@ func (c ColumnReport) summary() string {
 	return s
 }
 
+// positive is the word for rows with a label of 1.
+func (r *Report) positive() string {
+	if r.Label.Count != nil {
+		return "above zero"
+	}
+	return "positive"
+}
+
 func (r *Report) groupsText(b *strings.Builder) {
 	for _, g := range r.Groups {
 		t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintf(t, "\n%s\trows\tlabelled\tpositive\trate\t\n", g.Column)
+		fmt.Fprintf(t, "\n%s\trows\tlabelled\t%s\trate\t\n", g.Column, r.positive())
 		for _, v := range g.Values {
 			rate := "–"
 			if v.Labelled > 0 {

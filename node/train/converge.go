@@ -34,14 +34,14 @@ const (
 	interval   = 50    // least mini-batches from one judgement to the next
 )
 
-// ErrOneClass says that a table holds rows of one label only: there is nothing
-// to separate, so no model is trained and its figures are undefined.
+// ErrOneClass says that a table holds rows of one label only, or counts that are
+// all zero: there is nothing to separate, so no model is trained and its figures are undefined.
 var ErrOneClass = errors.New("training rows are of one class")
 
 // Converge trains on the labelled rows of m until the relative change of the
 // loss is below 1e-6, or for 1,000 steps.
 //
-// Logistic regression runs L-BFGS on the whole table; its loss is the training
+// Logistic and log-linear regression run L-BFGS on the whole table; the loss is the training
 // objective. An MLP runs Adam on mini-batches, a step being an epoch. Its
 // training loss would fall until every row is learnt by heart, so the loss that
 // decides is that of rows held out (a tenth; in tables up to 5,000 rows each
@@ -54,21 +54,29 @@ func Converge(s Settings, m *feature.Matrix) (*Fit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !bothClasses(m.Label) {
+	if !trainable(m) {
 		return nil, ErrOneClass
 	}
-	if s.Architecture.Kind == arch.Logistic {
-		return convergeLogistic(s, m)
+	if s.Architecture.Flat() {
+		return convergeFlat(s, m)
 	}
 	return convergeMLP(s, m)
 }
 
-func convergeLogistic(s Settings, m *feature.Matrix) (*Fit, error) {
+func convergeFlat(s Settings, m *feature.Matrix) (*Fit, error) {
 	o, err := newObjective(s.Architecture, m, fullShards, fullBatch)
 	if err != nil {
 		return nil, err
 	}
-	w, loss, steps, err := lbfgs(o.value, make([]float64, len(o.params)))
+	first, err := s.start(m)
+	if err != nil {
+		return nil, errors.Join(err, o.close())
+	}
+	w := make([]float64, len(first))
+	for i, v := range first {
+		w[i] = float64(v)
+	}
+	w, loss, steps, err := lbfgs(o.value, w)
 	if err = errors.Join(err, o.close()); err != nil {
 		return nil, err
 	}
@@ -115,7 +123,7 @@ func (s Settings) folds(m *feature.Matrix, rnd io.Reader) ([]fold, error) {
 	out := make([]fold, used)
 	for i := range out {
 		from, to := m.Rows*i/parts, m.Rows*(i+1)/parts
-		params, err := s.Architecture.InitialParameters(Shape(m), s.Seed)
+		params, err := s.start(m)
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/koinon-eu/koinon/benchmarks/metrics"
 	"github.com/koinon-eu/koinon/crypto/update"
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/feature"
@@ -268,6 +269,8 @@ type Figures struct {
 	Groups    [][]int16 // per column of the tally schema
 	Federated []float64
 	Alone     []float64 // nil when the training rows are of one class
+	// Forecasts are the same of a plan of counts, with what the counts were; nil otherwise.
+	Forecasts *metrics.Forecasts
 }
 
 // Figures returns what the evaluate step found; nil before it.
@@ -289,20 +292,29 @@ func (m *Member) Evaluate(machine *schedule.Machine) (*Figures, error) {
 		return f, m.evaluateTrees(machine, f)
 	}
 	spec := machine.Config().Architecture
+	if spec.Counts() {
+		return f, m.evaluateCounts(machine, f)
+	}
 	var err error
 	params, _ := machine.Chosen()
 	if f.Federated, err = Scores(spec, params, m.test); err != nil {
 		return nil, err
 	}
+	f.Alone, err = m.aloneScores(machine)
+	return f, err
+}
+
+// aloneScores are those of the test rows under the member's own model; nil
+// where it has none.
+func (m *Member) aloneScores(machine *schedule.Machine) ([]float64, error) {
 	fit, err := m.Alone(machine)
 	switch {
 	case errors.Is(err, ErrOneClass):
-		return f, nil
+		return nil, nil
 	case err != nil:
 		return nil, err
 	}
-	f.Alone, err = Scores(spec, fit.Params, m.test)
-	return f, err
+	return Scores(machine.Config().Architecture, fit.Params, m.test)
 }
 
 // evaluateVector tallies the member's test rows (S52), gain words included.
@@ -310,6 +322,11 @@ func (m *Member) evaluateVector(machine *schedule.Machine) (Vector, error) {
 	f, err := m.Evaluate(machine)
 	if err != nil {
 		return Vector{}, err
+	}
+	if f.Forecasts != nil {
+		ints, err := machine.CountSchema().Count(*f.Forecasts)
+		m.figures = f
+		return Vector{Ints: ints, Rows: uint32(len(f.Labels))}, err
 	}
 	schema := machine.TallySchema()
 	ints, err := schema.Count(f.Federated, f.Labels, f.Groups)

@@ -47,6 +47,7 @@ func runs(decayed []bool) (all []run) {
 func newObjective(spec arch.Spec, m *feature.Matrix, shards, batch int) (*objective, error) {
 	shape := Shape(m)
 	data := batchOf(m)
+	data.Scale = lossScale(spec, m)
 	if err := data.Check(shape); err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func NewTrainer(s Settings, m *feature.Matrix) (*Trainer, error) {
 }
 
 func newTrainer(s Settings, m *feature.Matrix, o *objective) (*Trainer, error) {
-	params, err := s.Architecture.InitialParameters(Shape(m), s.Seed)
+	params, err := s.start(m)
 	if err != nil {
 		return nil, err
 	}

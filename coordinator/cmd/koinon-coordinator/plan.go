@@ -114,7 +114,7 @@ func factsOf(p *federation.Plan) planFacts {
 	digest := p.Digest()
 	f := planFacts{
 		Name: p.Name, Digest: digest.String(), Purpose: p.Declaration.PurposeCode, Unit: p.Declaration.Unit,
-		Model: p.Architecture.Kind, Algorithm: p.Algorithm.Name, Rounds: p.TrainRounds(), Members: p.Cohort.Members,
+		Model: p.Architecture.Words(), Algorithm: p.Algorithm.Name, Rounds: p.TrainRounds(), Members: p.Cohort.Members,
 		Threshold: secagg.Threshold(n), Leavers: n - secagg.Threshold(n), Gates: len(p.Gates), Valid: p.Declaration.ValidUntil,
 	}
 	f.Stop, f.Start = stopWords(p), p.WarmStart.String()

@@ -29,7 +29,9 @@ type scoreCommand struct {
 // Help shows an example.
 func (scoreCommand) Help() string {
 	return `The release is verified each time; an unverified model scores nothing. Advisories
-are written whole or not at all when --output is a file.
+are written whole or not at all when --output is a file. A model that forecasts
+counts prints the expected count of each row and the interval of about 80 % of
+such counts.
 
 Example:
 
@@ -107,6 +109,9 @@ func needed(s *feature.Schema) []string {
 	if s.ID != "" {
 		names = append(names, s.ID)
 	}
+	if s.Label.Exposure != "" {
+		names = append(names, s.Label.Exposure)
+	}
 	for _, c := range s.Features() {
 		names = append(names, c.Name)
 	}
@@ -133,8 +138,12 @@ func (c *scoreCommand) score(ctx context.Context, log, w io.Writer, r *release.R
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(log, "%s, verified, for the purpose %s: %s\n", r.Statement.Name, r.Statement.Purpose, notice)
-	out := newPrinter(c.Format, w, c.Factors, r.Statement.Name)
+	printerOf, told := newPrinter, notice
+	if model.Forecasts() {
+		printerOf, told = newForecasts, forecastNotice
+	}
+	fmt.Fprintf(log, "%s, verified, for the purpose %s: %s\n", r.Statement.Name, r.Statement.Purpose, told)
+	out := printerOf(c.Format, w, c.Factors, r.Statement.Name)
 	if err := out.begin(); err != nil {
 		return err
 	}

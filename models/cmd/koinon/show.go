@@ -78,10 +78,8 @@ func story(w io.Writer, r *release.Release, model *artifact.Model) {
 	if missing := absences(s); missing != "" {
 		fmt.Fprintf(w, "  Not in every sum: %s.\n", missing)
 	}
-	fmt.Fprintf(w, "\nWhat: a model of kind %s with %d parameters on %d columns.\n", model.Header.Architecture.Kind, model.Parameters(), len(model.Encoder.Inputs()))
-	for _, b := range model.Header.Bands {
-		fmt.Fprintf(w, "  band %s from %.4g\n", b.Name, b.From)
-	}
+	fmt.Fprintf(w, "\nWhat: a model of kind %s with %d parameters on %d columns.\n", model.Header.Architecture.Words(), model.Parameters(), len(model.Encoder.Inputs()))
+	kinds(w, model)
 	fmt.Fprintln(w, "\nGates, fixed before training:")
 	if len(s.Gates) == 0 {
 		fmt.Fprintln(w, "  none")
@@ -97,6 +95,17 @@ func story(w io.Writer, r *release.Release, model *artifact.Model) {
 		}
 	}
 	fmt.Fprintln(w)
+}
+
+// kinds says what a score of the model is.
+func kinds(w io.Writer, model *artifact.Model) {
+	if model.Forecasts() {
+		fmt.Fprintf(w, "  it forecasts counts: an expected number, and the interval of about 80 %% of such counts\n")
+		return
+	}
+	for _, b := range model.Header.Bands {
+		fmt.Fprintf(w, "  band %s from %.4g\n", b.Name, b.From)
+	}
 }
 
 // rounds counts them by kind, in order of first appearance.

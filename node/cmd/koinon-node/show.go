@@ -147,7 +147,7 @@ func (v planView) print(w io.Writer) error {
 		line("", "the roster has %d members; the bound c holds for these %d only", v.Roster, v.N)
 	}
 	line("fewest in a sum", "%d", p.Cohort.Minimum)
-	line("architecture", "%s", p.Architecture.Kind)
+	line("architecture", "%s", p.Architecture.Words())
 	line("algorithm", "%s, %d rounds, seed %d", p.Algorithm.Name, p.TrainRounds(), p.Seed)
 	line("features", "%s", columns(p.Schema.Features()))
 	line("groups", "%s (measured, never features)", columns(p.Schema.Groups()))

@@ -23,6 +23,8 @@ type Net struct {
 
 	x, y   []float32 // backing of the input nodes
 	c      []int32
+	offset []float32 // of counts: what outputs begin with
+	scale  float32   // of counts: what losses are multiplied by
 	params []float32 // backing of the parameter nodes, all blocks in order
 	grad   []float32 // Σ of derivatives since they were taken, in the same order
 	added  bool      // grad holds any; otherwise only those of tables are zero
@@ -67,7 +69,7 @@ func NewNet(spec arch.Spec, shape arch.Shape, batch int, params []float32) (*Net
 	n := &Net{
 		spec: spec.WithDefaults(), shape: shape, batch: batch,
 		graph: gorgonia.NewGraph(), made: map[*gorgonia.Node]*op{},
-		x: make([]float32, batch*shape.Numbers), y: make([]float32, batch),
+		x: make([]float32, batch*shape.Numbers), y: make([]float32, batch), offset: make([]float32, batch),
 		c: make([]int32, batch*len(shape.Cards)), params: params, grad: make([]float32, total),
 	}
 	for _, card := range shape.Cards {
@@ -108,7 +110,7 @@ func (n *Net) build() error {
 	if err != nil {
 		return err
 	}
-	cost, err := n.apply(n.crossEntropy(), logit, labels)
+	cost, err := n.apply(n.cost(), logit, labels)
 	if err != nil {
 		return err
 	}
@@ -150,7 +152,7 @@ func (n *Net) derivative(p part) []float32 {
 }
 
 func (n *Net) logit() (*gorgonia.Node, error) {
-	if n.spec.Kind == arch.Logistic {
+	if n.spec.Flat() {
 		return n.logistic()
 	}
 	return n.mlp()
@@ -230,18 +232,15 @@ func (n *Net) Loss(data arch.Batch, labels []int8, rows Rows, from, to int) (flo
 func (n *Net) load(data arch.Batch, labels []int8, rows Rows, from, to int) {
 	k, cats := n.shape.Numbers, len(n.spans)
 	n.live = to - from
+	n.target(data, labels, rows, from, to)
 	if rows == nil {
 		copy(n.x, data.X[from*k:to*k])
 		copy(n.c, data.C[from*cats:to*cats])
-		for i, label := range labels[from:to] {
-			n.y[i] = float32(label)
-		}
 		return
 	}
 	kernel.Gather(n.x, data.X, rows[from:to], k)
 	for i, r := range rows[from:to] {
 		row := int(r)
 		copy(n.c[i*cats:], data.C[row*cats:(row+1)*cats])
-		n.y[i] = float32(labels[row])
 	}
 }

@@ -75,15 +75,17 @@ func (n *Net) inputBack(l layer, dz, w *gorgonia.Node) (*gorgonia.Node, error) {
 	}, matrix, matrix), dz, w)
 }
 
-// crossEntropy is the sum over live rows of log(1+e^z) − y·z. It keeps the loss
-// in float64 and the derivative σ(z) − y beside its float32 result.
-func (n *Net) crossEntropy() *op {
-	derivative, losses := make([]float32, n.batch), make([]float32, n.batch)
-	forward := newOp("cross-entropy", tensor.ScalarShape(), func(out []float32, v []input) {
-		n.loss = kernel.CrossEntropy(derivative, losses, v[0].f[:n.live], v[1].f)
+// cost is the sum over live rows of their loss: of cross-entropy log(1+e^z) − y·z.
+// It keeps the loss in float64 and the derivative, there σ(z) − y, beside its
+// float32 result.
+func (n *Net) cost() *op {
+	name, losses := n.lossOf()
+	derivative, each := make([]float32, n.batch), make([]float32, n.batch)
+	forward := newOp(name, tensor.ScalarShape(), func(out []float32, v []input) {
+		n.loss = losses(derivative, each, v[0].f[:n.live], v[1].f)
 		out[0] = float32(n.loss)
 	}, matrix, matrix)
-	back := newOp("cross-entropy dz", tensor.Shape{n.batch, 1}, func(dz []float32, v []input) {
+	back := newOp(name+" dz", tensor.Shape{n.batch, 1}, func(dz []float32, v []input) {
 		for i, d := range derivative[:n.live] {
 			dz[i] = d * v[2].f[0]
 		}

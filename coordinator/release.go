@@ -28,6 +28,11 @@ func (r *run) evaluated(ctx context.Context) error {
 		shown := m.Forest().Disclosure() // trees 46
 		r.c.cfg.Log.Info("histograms opened", "run", runName(r.id), "trees", len(m.Forest().Trees()), "cells", shown.Cells, "cells_below_five_rows", shown.Small)
 	}
+	if m := r.model(); m != nil && m.Stopped() {
+		rounds, planned := m.Rounds()
+		_, chosen := m.Chosen()
+		r.c.cfg.Log.Info("training ended early", "run", runName(r.id), "rounds", rounds, "planned", planned, "chosen_after", chosen)
+	}
 	if r.c.cfg.Releases != "" {
 		name, err := r.draw(ctx)
 		if err != nil {

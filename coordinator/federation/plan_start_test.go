@@ -46,6 +46,8 @@ func TestWarmStart(t *testing.T) {
 	}
 	_, err = parse("{kind: logistic, l2: 1.0}", "{kind: trees}", "algorithm: {name: fedadam, rounds: 60}", "", "cohort:", "warm_start: {release: "+artifactDigest+"}\ncohort:")
 	require.ErrorContains(t, err, "no warm_start for trees")
+	_, err = parse("cohort:", "privacy: {secure_aggregation: required, dp: record}\nwarm_start: {release: "+artifactDigest+"}\ncohort:")
+	require.ErrorContains(t, err, "warm_start with privacy.dp")
 	policy, err := federation.ParsePolicy([]byte("refuse_releases: [" + artifactDigest + "]\n"))
 	require.NoError(t, err)
 	require.Len(t, policy.RefuseReleases, 1)

@@ -3,6 +3,7 @@ package schedule
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"testing"
 
@@ -227,4 +228,23 @@ func FuzzUnmarshalJudged(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(b)
 	fuzzUnmarshal(f, m.cfg)
+}
+
+// TestGoldenStop pins the state after a run that ended early, as golden does for
+// those that do not (S61).
+func TestGoldenStop(t *testing.T) {
+	for kind, want := range map[string]string{arch.Logistic: "5d97146bd85d19c5286e784ff0d574c4cce38634a94523f57fff1d988c4a543f", arch.MLP: "7d628a4ca02cda0e6a28ae63ba1d86e2e2ca6859416f82720e261bd985613ba7"} {
+		m, err := New(stopping(t, kind, "", aggregate.Stop{Patience: 2}))
+		require.NoError(t, err)
+		members := tables(t)
+		for {
+			step, more := m.Next()
+			if !more || step.Kind == Evaluate {
+				break
+			}
+			require.NoError(t, m.Apply(sumOf(t, m, step, members), 3))
+		}
+		require.True(t, m.Stopped())
+		require.Equal(t, want, fmt.Sprintf("%x", digest(t, m)), kind)
+	}
 }

@@ -115,3 +115,27 @@ func TestRunRefusals(t *testing.T) {
 		require.Contains(t, errs, c.text, name)
 	}
 }
+
+// TestRunLifecycle: a run that ends early says so, and each node shows what fine-tuning is worth there.
+func TestRunLifecycle(t *testing.T) {
+	data, schema := smallTable(t, 3, 1200)
+	args := []string{"run", "--data", data, "--schema", schema, "--node-column", "node", "--rounds", "60", "--patience", "3", "--fine-tune"}
+	code, out, errs := command(t, append(args, "--json")...)
+	require.Zero(t, code, errs)
+	var c comparison
+	require.NoError(t, json.Unmarshal([]byte(out), &c))
+	require.Less(t, c.Stopping.Rounds, 60)
+	require.Len(t, c.Stopping.Losses, c.Stopping.Rounds)
+	for _, n := range c.Nodes {
+		require.NotNil(t, n.FineTuned, n.Name)
+		require.InDelta(t, *n.FineTuned.AUROC-*n.Federated.AUROC, n.FineTuned.Gain.Value, 1e-9)
+	}
+	code, out, errs = command(t, args...)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "training ended after")
+	require.Regexp(t, `fine-tuned +gain\n`, out)
+	require.Contains(t, out, "Fine-tuning clearly helps")
+	code, _, errs = command(t, "run", "--data", data, "--schema", schema, "--node-column", "node", "--architecture", "trees", "--fine-tune")
+	require.NotZero(t, code)
+	require.Contains(t, errs, "trees are not fine-tuned")
+}

@@ -15,11 +15,11 @@ import (
 const TravelSource = "Eurostat, migr_eirfs: third-country nationals refused entry at the external borders, 2013 to 2016 (extracted 2017)"
 
 // refused is the mean number of refusals of entry in a year, 2013 to 2016, of
-// TravelSource: all reasons and citizenships.
+// TravelSource, over all reasons and citizenships.
 var refused = map[string]float64{
-	"AT": 459, "BE": 1560, "BG": 2611, "CY": 459, "CZ": 368, "DE": 3724, "DK": 117, "EE": 984, "ES": 181360, "FI": 1336,
-	"FR": 25561, "GR": 9459, "HR": 9287, "HU": 11448, "IE": 2953, "IT": 7880, "LT": 3586, "LV": 1448, "MT": 339,
-	"NL": 2324, "PL": 31310, "PT": 1251, "RO": 4256, "SE": 434, "SI": 4514, "SK": 568,
+	"AT": 459, "BE": 1560, "BG": 2360, "CY": 459, "CZ": 368, "DE": 3724, "DK": 118, "EE": 984, "ES": 181360, "FI": 1336,
+	"FR": 25561, "GR": 9459, "HR": 9288, "HU": 11448, "IE": 2952, "IT": 7879, "LT": 3592, "LU": 5, "LV": 1444, "MT": 339,
+	"NL": 2324, "PL": 31310, "PT": 1175, "RO": 4414, "SE": 429, "SI": 4514, "SK": 526,
 }
 
 // TravelStates are the members of the pack irregular-travel-trends.

@@ -49,6 +49,13 @@ func TestCountPlans(t *testing.T) {
 		edit(p)
 		require.ErrorContains(t, p.Validate(), want)
 	}
+	pack := synth.Pack()
+	binary, err := federation.ParsePlan(pack.Plan, func(name string) ([]byte, error) {
+		return map[string][]byte{"schema.yaml": pack.Schema, "declaration.yaml": pack.Declaration}[name], nil
+	})
+	require.NoError(t, err)
+	binary.Gates[0] = p.Gates[1]
+	require.ErrorContains(t, binary.Validate(), "coverage80 is a figure of forecasts")
 	p = travelPlan(t)
 	p.Architecture = arch.Spec{Kind: arch.Trees}
 	p.Algorithm.Name = ""

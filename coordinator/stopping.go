@@ -52,7 +52,10 @@ func (c candidate) final(best *artifact.Model) ([]byte, error) {
 	}
 	model := *best
 	model.Header.Name += "-final"
-	model.Header.Threshold, model.Header.Bands = 2, artifact.BandsAt(2, 2)
+	model.Header.Threshold, model.Header.Bands = artifact.NoThreshold, artifact.BandsAt(artifact.NoThreshold, artifact.NoThreshold)
+	if c.plan.Forecasts() {
+		model.Header.Bands = artifact.ForecastBands()
+	}
 	model.Params = c.machine.Params()
 	return model.Marshal()
 }

@@ -30,6 +30,9 @@ func (d Dir) TuneRun(word string) (finetune.Input, error) {
 	if machine.Config().Architecture.Kind == arch.Trees {
 		return finetune.Input{}, train.ErrTuneTrees
 	}
+	if machine.Config().Architecture.Counts() {
+		return finetune.Input{}, train.ErrTuneCounts
+	}
 	in, err := d.tuning(plan, machine.Config())
 	if err != nil {
 		return in, err
@@ -128,6 +131,9 @@ func (d Dir) TuneRelease(dir string) (finetune.Input, error) {
 	}
 	if model.Ensemble != nil {
 		return finetune.Input{}, train.ErrTuneTrees
+	}
+	if model.Forecasts() {
+		return finetune.Input{}, train.ErrTuneCounts
 	}
 	cfg := schedule.Config{Schema: model.Encoder.Schema, Architecture: model.Header.Architecture, Members: len(statement.Members)}
 	plan, err := d.Plan(federation.Digest(statement.Plan.Digest))

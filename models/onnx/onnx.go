@@ -13,6 +13,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/koinon-eu/koinon/models/arch"
@@ -36,12 +37,19 @@ const (
 // ScoreName is the output that holds the scores of a model with this encoder.
 func ScoreName(e *feature.Encoder) string { return newGraph(e).free(Score) }
 
+// ErrForecast says that a model forecasts counts: its score is no probability,
+// and its exposure is no input of the encoder.
+var ErrForecast = errors.New("a forecast of counts has no ONNX form")
+
 // Marshal returns the ModelProto of a valid model with these properties as its
-// metadata. It fails if the model is not valid, or if its trees have too many
+// metadata. It fails with ErrForecast, if the model is not valid, or if its trees have too many
 // nodes when sets are written out.
 func Marshal(m *artifact.Model, properties []artifact.Property) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
+	}
+	if m.Forecasts() {
+		return nil, ErrForecast
 	}
 	g := newGraph(m.Encoder)
 	score, logOdds := g.free(Score), g.free(LogOdds)

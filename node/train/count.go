@@ -55,7 +55,8 @@ func (s Settings) start(m *feature.Matrix) ([]float32, error) {
 // evaluateCounts is Evaluate for a plan of counts.
 func (m *Member) evaluateCounts(machine *schedule.Machine, f *Figures) error {
 	spec := machine.Config().Architecture
-	federated, err := Scores(spec, machine.Params(), m.test)
+	params, _ := machine.Chosen()
+	federated, err := Scores(spec, params, m.test)
 	if err != nil {
 		return err
 	}

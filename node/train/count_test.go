@@ -177,3 +177,21 @@ func TestCountPlansFit(t *testing.T) {
 	_, err = schedule.New(schedule.Config{Schema: s, Architecture: arch.Spec{Kind: arch.Linear}, Algorithm: aggregate.Spec{Name: aggregate.Newton}, Members: 3})
 	require.ErrorContains(t, err, "newton needs architecture logistic")
 }
+
+// TestCountsStopEarly: the rows that judge a forecast lose half their deviance, as the rows that train do, and a
+// network that would learn its rows by heart ends before its rounds.
+func TestCountsStopEarly(t *testing.T) {
+	members := []*Member{NewMember(countMember(t, 1, 240, 1)), NewMember(countMember(t, 2, 200, 2)), NewMember(countMember(t, 3, 200, .5))}
+	cfg := schedule.Config{
+		Schema: members[0].table.Schema(), Architecture: arch.Spec{Kind: arch.MLP, Hidden: []int{16}, Loss: arch.NegativeBinomial}, Members: 3,
+		Algorithm: aggregate.Spec{Rounds: 60, LocalEpochs: 4, Batch: 16, LocalRate: 0.02, Stop: aggregate.Stop{Patience: 4, Validation: 0.25}},
+	}
+	m := federate(t, cfg, members)
+	losses := m.Losses()
+	require.True(t, m.Stopped(), "losses %.4f", losses)
+	_, chosen := m.Chosen()
+	require.Positive(t, chosen)
+	require.Less(t, losses[chosen], losses[0]/2)
+	_, err := FineTune(Tuning{Architecture: m.Config().Architecture}, m.Params(), members[0].train, members[0].table, [32]byte{})
+	require.ErrorIs(t, err, ErrTuneCounts)
+}

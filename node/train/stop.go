@@ -8,6 +8,7 @@ import (
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/schedule"
+	"github.com/koinon-eu/koinon/node/train/autograd"
 	"github.com/koinon-eu/koinon/node/train/trees"
 )
 
@@ -56,7 +57,8 @@ func (m *Member) judge(v *Vector, machine *schedule.Machine, step schedule.Step)
 }
 
 // meanLoss is the mean loss a row under a model, in nats, each row's at most
-// aggregate.MaxLoss.
+// aggregate.MaxLoss: cross-entropy or, of counts, the scaled half deviance that
+// training lowers.
 func meanLoss(spec arch.Spec, params []float32, m *feature.Matrix) (float64, error) {
 	model, err := arch.NewModel(spec, Shape(m), params)
 	if err != nil {
@@ -64,9 +66,15 @@ func meanLoss(spec arch.Spec, params []float32, m *feature.Matrix) (float64, err
 	}
 	logits := make([]float64, m.Rows)
 	model.Logits(batchOf(m), logits)
-	total := 0.0
+	total, scale := 0.0, float64(lossScale(spec, m))
 	for i, z := range logits {
-		loss := rowLoss(z, m.Label[i])
+		var loss float64
+		if spec.Counts() {
+			loss, _ = autograd.CountLoss(float64(m.Count[i]), z, spec.K())
+			loss *= scale
+		} else {
+			loss = rowLoss(z, m.Label[i])
+		}
 		if !(loss <= aggregate.MaxLoss) { // also of parameters that have gone astray
 			loss = aggregate.MaxLoss
 		}

@@ -55,6 +55,8 @@ func (t Tuning) Validate() error {
 	switch {
 	case t.Architecture.Kind == arch.Trees:
 		return ErrTuneTrees
+	case t.Architecture.Counts():
+		return ErrTuneCounts
 	case t.FreezeEmbeddings && t.Architecture.Kind != arch.MLP:
 		return fmt.Errorf("fine-tune: %s has no embeddings to freeze", t.Architecture.Kind)
 	case t.Epochs < 1 || t.Epochs > maxSteps:
@@ -73,6 +75,8 @@ func (t Tuning) Validate() error {
 var (
 	// ErrTuneTrees says that trees are not fine-tuned: their leaves hold sums that only the cohort has.
 	ErrTuneTrees = errors.New("trees are not fine-tuned")
+	// ErrTuneCounts says that forecasts are not fine-tuned: their report compares probabilities.
+	ErrTuneCounts = errors.New("forecasts of counts are not fine-tuned")
 	// ErrFewRows says that too few rows are there to train or to judge.
 	ErrFewRows = errors.New("too few rows to fine-tune")
 )

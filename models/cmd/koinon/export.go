@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -98,7 +99,11 @@ func (c *exportCommand) convert(r *release.Release, model *artifact.Model, out *
 	}
 	if c.Format == "onnx" {
 		out.Inputs, out.Scores = onnx.InputsOf(model.Encoder), onnx.ScoreName(model.Encoder)
-		return onnx.Marshal(model, properties)
+		body, err := onnx.Marshal(model, properties)
+		if errors.Is(err, onnx.ErrForecast) {
+			err = cli.Hint(err, "koinon score gives the expected counts and their intervals")
+		}
+		return body, err
 	}
 	return c.xgboost(model, properties, out)
 }
@@ -106,7 +111,7 @@ func (c *exportCommand) convert(r *release.Release, model *artifact.Model, out *
 func (c *exportCommand) xgboost(model *artifact.Model, properties []artifact.Property, out *exported) ([]byte, error) {
 	if model.Ensemble == nil {
 		return nil, cli.Hint(fmt.Errorf("a model of kind %s has no XGBoost form", model.Header.Architecture.Kind),
-			"only boosted trees have one; --format onnx takes every model")
+			"only boosted trees have one; --format onnx takes every model of probabilities")
 	}
 	columns, err := xgbjson.Columns(model.Ensemble, model.Encoder)
 	if err != nil {

@@ -115,6 +115,8 @@ func tuneHint(err error) error {
 	switch {
 	case errors.Is(err, train.ErrTuneTrees):
 		return cli.Hint(err, "their leaves are the sums of a cohort; train on more rounds of the federation, or ask for a plan with a network")
+	case errors.Is(err, train.ErrTuneCounts):
+		return cli.Hint(err, "the run's report says how the forecast does on this node's rows against its own model")
 	case errors.Is(err, train.ErrFewRows):
 		return cli.Hint(err, "a model fitted to so few rows would say more about them than about the next ones: use the federated model")
 	case errors.Is(err, node.ErrNotTuned):

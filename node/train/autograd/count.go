@@ -20,7 +20,7 @@ func (n *Net) lossOf() (string, rowLoss) {
 	return n.spec.Loss, func(d, loss, z, y []float32) float64 {
 		sum := 0.0
 		for i, v := range z {
-			l, slope := countLoss(float64(y[i]), float64(v)+float64(n.offset[i]), k)
+			l, slope := CountLoss(float64(y[i]), float64(v)+float64(n.offset[i]), k)
 			d[i], loss[i] = float32(slope)*n.scale, float32(l)*n.scale
 			sum += float64(loss[i])
 		}
@@ -28,7 +28,8 @@ func (n *Net) lossOf() (string, rowLoss) {
 	}
 }
 
-// countLoss is half the deviance of a count y from the expected one, μ = e^z:
+// CountLoss is half the deviance of a count y from the expected one, μ = e^z, and
+// its slope by z; k is the dispersion, 0 for Poisson:
 //
 //	Poisson (k = 0):     y·ln(y/μ) − (y − μ),                      slope μ − y
 //	negative binomial k: y·ln(y/μ) − (y+k)·ln((y+k)/(μ+k)),        slope (μ − y)·k/(μ+k)
@@ -36,7 +37,7 @@ func (n *Net) lossOf() (string, rowLoss) {
 // which differs from −log likelihood by what no parameter changes. Beyond
 // ±arch.MaxLogMean it goes on in a straight line, so that it stays convex where
 // it was and its slope stays bounded.
-func countLoss(y, z, k float64) (loss, slope float64) {
+func CountLoss(y, z, k float64) (loss, slope float64) {
 	e := min(max(z, -arch.MaxLogMean), arch.MaxLogMean)
 	mean := math.Exp(e)
 	slope = mean - y

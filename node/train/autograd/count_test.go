@@ -104,11 +104,11 @@ func TestCountLossBeyondTheClamp(t *testing.T) {
 		for _, y := range []float64{0, 3, 1 << 20} {
 			last := math.Inf(-1)
 			for z := -40.0; z < 40; z += 0.25 {
-				loss, slope := countLoss(y, z, k)
+				loss, slope := CountLoss(y, z, k)
 				require.GreaterOrEqual(t, loss, -1e-3)
 				require.False(t, math.IsInf(loss, 0))
 				require.GreaterOrEqual(t, slope, last-1e-9)
-				before, _ := countLoss(y, z-1e-6, k)
+				before, _ := CountLoss(y, z-1e-6, k)
 				require.InDelta(t, loss, before, 20)
 				last = slope
 			}

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"errors"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 

@@ -21,6 +21,8 @@ type factor struct {
 	x, d      []float32
 	in, width int // numbers of x and d in a row
 	ones      float32
+
+	weights, table, bias part // what they are the derivatives of; a part of length 0 is not there
 }
 
 // factorOf notes the factors of a layer: its inputs and the derivative of its
@@ -59,6 +61,26 @@ func (n *Net) runOnly(parameters bool) {
 
 // scaleRows multiplies what belongs to a row by min(1, clip/norm of its derivative).
 func (n *Net) scaleRows(clip float64) error {
+	total := n.squares()
+	for i, square := range total {
+		norm := math.Sqrt(float64(square))
+		if math.IsNaN(norm) || math.IsInf(norm, 0) {
+			return ErrNotFinite
+		}
+		if norm <= clip {
+			continue
+		}
+		less := float32(clip/norm - 1)
+		for _, f := range n.factors {
+			d := f.d[i*f.width : (i+1)*f.width]
+			kernel.Axpy(less, d, d)
+		}
+	}
+	return nil
+}
+
+// squares returns the squared norm of each live row's derivative.
+func (n *Net) squares() []float32 {
 	if n.scratch[0] == nil {
 		for i := range n.scratch {
 			n.scratch[i] = make([]float32, n.batch)
@@ -76,21 +98,7 @@ func (n *Net) scaleRows(clip float64) error {
 			total[i] += (left[i] + f.ones) * d
 		}
 	}
-	for i, square := range total {
-		norm := math.Sqrt(float64(square))
-		if math.IsNaN(norm) || math.IsInf(norm, 0) {
-			return ErrNotFinite
-		}
-		if norm <= clip {
-			continue
-		}
-		less := float32(clip/norm - 1)
-		for _, f := range n.factors {
-			d := f.d[i*f.width : (i+1)*f.width]
-			kernel.Axpy(less, d, d)
-		}
-	}
-	return nil
+	return total
 }
 
 // SumClipped is Sum with the derivative of each row scaled down to the norm

@@ -2,10 +2,12 @@ package federation_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koinon-eu/koinon/benchmarks/fairness"
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/crypto/dp"
 )
@@ -58,10 +60,14 @@ func TestPrivatePlan(t *testing.T) {
 	require.Equal(t, 2.5, given.Privacy.Noise)
 	require.Equal(t, 0.02, given.Privacy.Rate)
 
-	rows, ok := local.RowsWanted()
+	// √(5 members)·noise·√(2 features, rows and positives), four times
+	floor := 4 * math.Sqrt(5*4) * local.Privacy.StatisticsNoise
+	require.Equal(t, int64(math.Ceil(floor)), local.StatisticsFloor())
+	require.InDelta(t, 20*floor, local.RowsWanted(), 20)
+	one, ok := local.NoiseShare(1000)
 	require.True(t, ok)
-	share, _ := local.NoiseShare(rows)
-	require.InDelta(t, federation.NoiseWarns, share, 0.01)
+	ten, _ := local.NoiseShare(10_000)
+	require.InDelta(t, one, 10*ten, 1e-9)
 }
 
 func TestPrivatePlanRefusals(t *testing.T) {
@@ -96,6 +102,11 @@ func TestPrivatePlanRefusals(t *testing.T) {
 	p.Privacy.Noise = 0
 	_, err = p.Encode()
 	require.ErrorContains(t, err, "must stand in a plan that is signed")
+	p, err = private(logistic, "{}", "dp: record, epsilon: 3", "")
+	require.NoError(t, err)
+	p.Gates[0].Metric = fairness.Gain
+	_, err = p.Encode()
+	require.ErrorContains(t, err, "there is no auroc_gain_over_alone")
 }
 
 // TestPlanWithoutPrivacyKeepsItsDigest: the keys of dp: record leave no trace.
@@ -109,6 +120,5 @@ func TestPlanWithoutPrivacyKeepsItsDigest(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(body), `"privacy":{"secure_aggregation":"required","dp":"none"}`)
 	require.Nil(t, plain.Mechanisms())
-	_, ok := plain.RowsWanted()
-	require.False(t, ok)
+	require.Zero(t, plain.RowsWanted())
 }

@@ -16,8 +16,7 @@ const privateWeight = 1
 
 // privateStatistics adds this member's noise to its counts.
 func privateStatistics(machine *schedule.Machine, counts []int64, rnd io.Reader) (Vector, error) {
-	sigma := machine.Config().Privacy.StatisticsNoise * statisticsSensitivity(machine)
-	return Vector{Ints: counts, Rows: privateWeight}, addNoise(counts, sigma, rnd)
+	return Vector{Ints: counts, Rows: privateWeight}, addNoise(counts, machine.Statistics().Sigma(), rnd)
 }
 
 // privateVector answers a training step under privacy (Abadi et al. 2016,
@@ -142,5 +141,3 @@ func addNoise(x []int64, sigma float64, rnd io.Reader) error {
 		return g.Add(x[i*noisePart : min((i+1)*noisePart, len(x))])
 	})
 }
-
-func statisticsSensitivity(machine *schedule.Machine) float64 { return 1 }

@@ -24,8 +24,15 @@ import (
 // other rows.
 
 // limit is what the operator allows all plans together to cost a record.
-func (n *Node) limit() budget.Privacy {
-	return budget.Privacy{Epsilon: n.cfg.Policy.Privacy.Epsilon, Delta: n.cfg.Policy.Privacy.Delta}
+func (n *Node) limit() budget.Privacy { return PrivacyLimit(n.cfg.Policy) }
+
+// PrivacyLimit is what a policy says of the budget of each training record.
+func PrivacyLimit(p federation.Policy) budget.Privacy {
+	limit := budget.Privacy{Epsilon: p.Privacy.Epsilon, Delta: p.Privacy.Delta}
+	if limit.Epsilon >= federation.NoLimit {
+		limit.Epsilon = 0
+	}
+	return limit
 }
 
 // private reports whether what this node says of its training rows is noisy.

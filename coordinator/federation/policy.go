@@ -28,11 +28,15 @@ type Policy struct {
 }
 
 // Budget is what all plans with dp: record together may cost one training record
-// of this node. Plans without it cost what no budget counts.
+// of this node. Plans without it cost what no budget counts. From an epsilon of
+// NoLimit on, costs are counted and nothing is refused.
 type Budget struct {
 	Epsilon float64 `yaml:"epsilon" json:"epsilon"` // default 10
 	Delta   float64 `yaml:"delta" json:"delta"`     // at which epsilon is counted, default 1e-6
 }
+
+// NoLimit is the epsilon of a Budget that refuses nothing.
+const NoLimit = 1e6
 
 // Rule lets plans run without the operator's own approval. Every field that is set must match.
 type Rule struct {
@@ -110,7 +114,7 @@ func (p Policy) Allows(plan *Plan) error {
 // allowsPrivacy refuses a plan that alone costs a record more than the whole budget.
 func (p Policy) allowsPrivacy(plan *Plan) error {
 	m := plan.Mechanisms()
-	if m == nil {
+	if m == nil || p.Privacy.Epsilon >= NoLimit {
 		return nil
 	}
 	cost, _, err := dp.Epsilon(p.Privacy.Delta, m...)

@@ -48,7 +48,7 @@ func (c *budgetShowCommand) Run(_ context.Context, std cli.Streams) error {
 	shown.Accounts, shown.Privacy, shown.Chain, err = budget.Show(c.dir().BudgetPath(), limit)
 	if errors.Is(err, fs.ErrNotExist) {
 		shown, err = shownBudget{Privacy: budget.PrivacyReport{
-			Plans: []budget.PlanCost{}, Delta: limit.Delta, Limit: limit.Epsilon, Remaining: &limit.Epsilon,
+			Plans: []budget.PlanCost{}, Delta: limit.Delta, Limit: limit.Epsilon,
 		}}, nil
 	}
 	if err != nil {
@@ -69,7 +69,7 @@ func privacyLimit(d node.Dir) (budget.Privacy, error) {
 	} else if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return budget.Privacy{Epsilon: policy.Privacy.Epsilon, Delta: policy.Privacy.Delta}, err
+	return node.PrivacyLimit(policy), err
 }
 
 func (s shownBudget) print(w io.Writer) error {
@@ -92,8 +92,10 @@ func (s shownBudget) print(w io.Writer) error {
 	if err := t.Print(w); err != nil {
 		return err
 	}
-	p := s.Privacy
-	_, err := cli.Printf(w, "\neach training record, all plans: epsilon %.4g of %.4g spent at delta %.3g, %.4g left (PLD %.4g)\n",
-		p.Epsilon, p.Limit, p.Delta, *p.Remaining, p.PLD)
+	p, rest := s.Privacy, "no limit"
+	if p.Limit > 0 {
+		rest = fmt.Sprintf("%.4g left of %v", max(0, p.Limit-p.Epsilon), p.Limit)
+	}
+	_, err := cli.Printf(w, "\neach training record, all plans: epsilon %.4g spent at delta %v, %s (PLD %.4g)\n", p.Epsilon, p.Delta, rest, p.PLD)
 	return err
 }

@@ -57,6 +57,7 @@ type privateSteps struct {
 	all, rows []int32
 	sum       []int64
 	rnd       io.Reader
+	quiet     bool // without noise: benchmarks only
 }
 
 // privateSteps prepares the steps of a round. A sum is divided by rate·n̄ with
@@ -93,7 +94,23 @@ func (s *privateSteps) noisySum() error {
 	if err := o.engine.CountClipped(o.data, o.labels, s.rows, s.privacy.Clip, s.sum); err != nil {
 		return err
 	}
+	if s.quiet {
+		return nil
+	}
 	return addNoise(s.sum, s.privacy.Noise*autograd.Units, s.rnd)
+}
+
+// step moves the parameters by one noisy sum.
+func (s *privateSteps) step(a *adam, decay float64, near *proximal) error {
+	if err := s.noisySum(); err != nil {
+		return err
+	}
+	for i, z := range s.sum {
+		a.grad[i] = float32(z)
+	}
+	s.objective.regularise(a.grad, s.params(), s.unit, decay, near)
+	a.move(s.params())
+	return nil
 }
 
 // descend takes the local steps of a round.
@@ -106,14 +123,9 @@ func (s *privateSteps) descend(machine *schedule.Machine, start []float32) error
 	}
 	decay := s.objective.l2 / (machine.MeanRows() * float64(cfg.Members))
 	for range cfg.LocalSteps() {
-		if err := s.noisySum(); err != nil {
+		if err := s.step(a, decay, near); err != nil {
 			return err
 		}
-		for i, z := range s.sum {
-			a.grad[i] = float32(z)
-		}
-		s.objective.regularise(a.grad, s.params(), s.unit, decay, near)
-		a.move(s.params())
 	}
 	return nil
 }
@@ -133,11 +145,23 @@ func addNoise(x []int64, sigma float64, rnd io.Reader) error {
 		}
 	}
 	return eachPart(parts, func(i int) error {
-		g, err := dp.NewGaussian(sigma, streams[i])
+		g, err := sampler(sigma, streams[i])
 		if err != nil {
 			return err
 		}
 		defer g.Wipe()
 		return g.Add(x[i*noisePart : min((i+1)*noisePart, len(x))])
 	})
+}
+
+// sampler is the fast one where there is one; both are exact.
+func sampler(sigma float64, rnd io.Reader) (noise interface {
+	Add(x []int64) error
+	Wipe()
+}, err error,
+) {
+	if sigma >= dp.MinBulk {
+		return dp.NewBulk(sigma, rnd)
+	}
+	return dp.NewGaussian(sigma, rnd)
 }

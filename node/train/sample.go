@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bufio"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
@@ -9,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 	"runtime"
 	"sync"
 )
@@ -38,8 +38,9 @@ func (s *stream) Read(b []byte) (int, error) {
 }
 
 // draw appends to dst each of the rows with probability rate, independently of
-// all others (Poisson sampling), to within 2⁻⁶⁴ and never above the rate. A row
-// takes one random byte, and seven more where that leaves it open.
+// all others (Poisson sampling), to within 2⁻⁵² and never above the rate. Words
+// that are and-ed together hold, for 64 rows at a time, who passes a rate of a
+// power of two above the one wanted; a number of each of them decides the rest.
 func draw(dst, rows []int32, rate float64, rnd io.Reader) ([]int32, error) {
 	if rate >= 1 {
 		return append(dst, rows...), nil
@@ -48,27 +49,47 @@ func draw(dst, rows []int32, rate float64, rnd io.Reader) ([]int32, error) {
 	if err != nil {
 		return nil, err
 	}
-	source := bufio.NewReaderSize(s, 4096)
-	below := uint64(math.Ldexp(rate, 64))
-	first, rest := byte(below>>56), below<<8
-	for _, row := range rows {
-		b, err := source.ReadByte()
-		if err != nil {
-			return nil, err
+	words := wordReader{s: s}
+	halvings := min(maxHalvings, int(-math.Log2(rate)))
+	rest, below := math.Ldexp(rate, halvings), uint64(0)
+	if rest < 1 {
+		below = uint64(math.Ldexp(rest, 64))
+	}
+	for from := 0; from < len(rows); from += 64 {
+		in := ^uint64(0)
+		for range halvings {
+			in &= words.next()
 		}
-		in := b < first
-		if b == first {
-			var more [8]byte
-			if _, err := io.ReadFull(source, more[:7]); err != nil {
-				return nil, err
+		if n := len(rows) - from; n < 64 {
+			in &= 1<<n - 1
+		}
+		for ; in != 0; in &= in - 1 {
+			if rest >= 1 || words.next() < below {
+				dst = append(dst, rows[from+bits.TrailingZeros64(in)])
 			}
-			in = binary.BigEndian.Uint64(more[:]) < rest
-		}
-		if in {
-			dst = append(dst, row)
 		}
 	}
 	return dst, nil
+}
+
+// maxHalvings is where more words cost more than numbers that are drawn for nothing.
+const maxHalvings = 24
+
+// wordReader reads a stream in blocks.
+type wordReader struct {
+	s    *stream
+	raw  [2048]byte
+	left int
+}
+
+func (w *wordReader) next() uint64 {
+	if w.left == 0 {
+		_, _ = w.s.Read(w.raw[:]) // always fills it
+		w.left = len(w.raw)
+	}
+	at := len(w.raw) - w.left
+	w.left -= 8
+	return binary.LittleEndian.Uint64(w.raw[at:])
 }
 
 // eachPart calls f for 0 … n−1 on all cores.

@@ -9,44 +9,49 @@ import (
 	"math/bits"
 )
 
-// Bulk draws from the same distribution as Gaussian, as exactly and about ten
-// times as fast, for large σ and many values.
+// Bulk draws from the same distribution as Gaussian, as exactly and many times as
+// fast, for large σ and many values.
 //
 // Magnitudes are drawn by rejection from an envelope of steps (Marsaglia and
-// Tsang's ziggurat with upright strips): strip i holds width integers from
-// i·width on and has the whole height heights[i] ≥ scale·f(i·width), with f(x) =
-// exp(−x²/2σ²). A point of it, (x, v), counts when v is below scale·f(x). Below
-// sure[i] ≤ scale·f((i+1)·width) that is so for every x of the strip, which
+// Tsang's ziggurat with upright strips): strip i holds 2ˢʰⁱᶠᵗ integers from i·2ˢʰⁱᶠᵗ
+// on and has the whole height heights[i] ≥ top·f(i·2ˢʰⁱᶠᵗ), with f(x) = exp(−x²/2σ²).
+// A point of it, (x, v), counts when v is below top·f(x). Below sure[i], which is
+// at most top·f at the strip's end, that is so for every x of the strip, which
 // settles 98 draws of 100; the rest is decided by f in float64 with a margin far
 // beyond its error and, within the margin, by f in as many digits as it takes. So
 // no rounding has a part in what is drawn, whatever the machine's exponential.
 //
 // A Bulk is not for use by two goroutines. Time depends on the values drawn.
 type Bulk struct {
-	sigma   float64
-	width   uint64   // integers in a strip
-	heights []uint64 // of each strip; the last one is that of the tail's first
-	ends    []uint64 // Σ heights to each strip's end; the last one includes the tail
-	sure    []uint64
-	guide   [guides + 1]uint16 // first strip that a point of this leading part may be in
-	margin  float64
-
+	*envelope
 	r    io.Reader
 	raw  [4096]byte
 	left int
 	err  error
 }
 
+// envelope is what a σ decides.
+type envelope struct {
+	sigma   float64
+	shift   uint     // of the integers in a strip
+	scale   uint     // top is 2ˢᶜᵃˡᵉ
+	strips  int      // beyond them lies the tail
+	heights []uint64 // of each strip; one more of the tail's first
+	ends    []uint64 // points up to each strip's end; one more with the tail
+	sure    []uint64
+	guide   [guides + 1]uint16 // first strip that a point of this leading part may be in
+	margin  float64
+}
+
 const (
 	// MinBulk is the least σ of a Bulk: strips must hold many integers.
 	MinBulk = 1 << 10
 
-	stripsPerSigma = 64
-	strips         = 13 * stripsPerSigma // beyond 13σ lies 2⁻¹²² of the height
-	drawBits       = 61                  // of a point; of a word the top one is the sign
-	guideBits      = 9
+	stripsPerSigma = 64 // at least half as many
+	bulkReach      = 13 // σ that the strips cover: what lies beyond has a height of 2⁻¹²²
+	drawBits       = 61 // that hold every point
+	guideBits      = 10
 	guides         = 1 << guideBits
-	scale          = 1 << 54 // of f in heights: the sum of all is below 2⁶¹
 	// floatMargin bounds the relative error of f in float64, which is below 2⁻⁴³:
 	// x/σ and its square are good to 2⁻⁵¹ and γ ≤ 2⁷, and an exponential to 2⁻⁵⁰.
 	floatMargin = 1.0 / (1 << 40)
@@ -60,73 +65,76 @@ func NewBulk(sigma float64, r io.Reader) (*Bulk, error) {
 	if !(sigma >= MinBulk && sigma <= MaxSigma) {
 		return nil, fmt.Errorf("sigma %v is not in [%v, %v]", sigma, float64(MinBulk), float64(MaxSigma))
 	}
-	b := &Bulk{
-		sigma: sigma, width: uint64(math.Ceil(sigma / stripsPerSigma)), margin: floatMargin, r: r,
-		heights: make([]uint64, strips+1), ends: make([]uint64, strips+1), sure: make([]uint64, strips),
+	shift := uint(math.Ceil(math.Log2(sigma / stripsPerSigma)))
+	e := &envelope{
+		sigma: sigma, shift: shift, margin: floatMargin,
+		strips: int(math.Ceil(bulkReach * sigma / math.Ldexp(1, int(shift)))),
+		scale:  drawBits - 7 - shift, // all strips have fewer than 128 tops of points for each integer in one
 	}
+	e.heights, e.ends, e.sure = make([]uint64, e.strips+1), make([]uint64, e.strips+1), make([]uint64, e.strips)
 	sum := uint64(0)
-	for i := range b.heights {
-		height := b.scaled(uint64(i) * b.width)
-		b.heights[i] = uint64(math.Ceil(height*(1+floatMargin))) + 1
+	for i := range e.heights {
+		height := e.scaled(uint64(i) << shift)
+		e.heights[i] = uint64(math.Ceil(height*(1+floatMargin))) + 1
 		if i > 0 {
-			b.sure[i-1] = uint64(max(0, math.Floor(height*(1-floatMargin))-1))
+			e.sure[i-1] = uint64(max(0, math.Floor(height*(1-floatMargin))-1))
 		}
-		if i < strips {
-			sum += b.heights[i]
-			b.ends[i] = sum
+		if i < e.strips {
+			sum += e.heights[i] << shift
+			e.ends[i] = sum
 		}
 	}
-	b.ends[strips] = sum + 2*tailStrips*b.heights[strips]
+	e.ends[e.strips] = sum + e.heights[e.strips]<<(shift+tailShift+1)
 	strip := 0
-	for i := range b.guide {
-		for strip < strips && b.ends[strip] <= uint64(i)<<(drawBits-guideBits) {
+	for i := range e.guide {
+		for strip < e.strips && e.ends[strip] <= uint64(i)<<(drawBits-guideBits) {
 			strip++
 		}
-		b.guide[i] = uint16(strip)
+		e.guide[i] = uint16(strip)
 	}
-	return b, nil
+	return &Bulk{envelope: e, r: r}, nil
 }
 
-// scaled is scale·f(x) in float64.
-func (b *Bulk) scaled(x uint64) float64 {
-	a := float64(x) / b.sigma
-	return scale * math.Exp(-0.5*a*a)
+// From returns a sampler of the same distribution that reads r.
+func (b *Bulk) From(r io.Reader) *Bulk { return &Bulk{envelope: b.envelope, r: r} }
+
+// scaled is top·f(x) in float64.
+func (e *envelope) scaled(x uint64) float64 {
+	a := float64(x) / e.sigma
+	return math.Ldexp(math.Exp(-0.5*a*a), int(e.scale))
 }
 
 // Next draws one value. Its error is the reader's.
 func (b *Bulk) Next() (int64, error) {
+	e := b.envelope
 	for {
-		word := b.word()
-		point := word & (1<<drawBits - 1)
+		sign := b.below(2 * e.ends[e.strips])
 		if b.err != nil {
 			return 0, b.err
 		}
-		if point >= b.ends[strips] {
-			continue
-		}
-		i := int(b.guide[point>>(drawBits-guideBits)])
-		for point >= b.ends[i] {
+		point := sign >> 1
+		i := int(e.guide[point>>(drawBits-guideBits)])
+		for i < e.strips && point >= e.ends[i] {
 			i++
 		}
-		if i == strips {
+		if i == e.strips {
 			if x, ok := b.tail(); ok {
-				return withSign(x, word), b.err
+				return withSign(x, sign), b.err
 			}
 			continue
 		}
-		v := point
 		if i > 0 {
-			v -= b.ends[i-1]
+			point -= e.ends[i-1]
 		}
-		x := uint64(i)*b.width + b.below(b.width)
-		if (v < b.sure[i] || b.under(v, x, 0)) && (x > 0 || word>>63 == 0) && b.err == nil {
-			return withSign(x, word), nil
+		v, x := point>>e.shift, uint64(i)<<e.shift|point&(1<<e.shift-1)
+		if (v < e.sure[i] || b.under(v, x, 0)) && (x > 0 || sign&1 == 0) && b.err == nil {
+			return withSign(x, sign), nil
 		}
 	}
 }
 
-func withSign(x, word uint64) int64 {
-	mask := -int64(word >> 63)
+func withSign(x, sign uint64) int64 {
+	mask := -int64(sign & 1)
 	return (int64(x) ^ mask) - mask
 }
 
@@ -147,22 +155,21 @@ func (b *Bulk) Add(x []int64) error {
 	return nil
 }
 
-// tailStrips is how many widths a strip of the tail has: one σ and a little.
-const tailStrips = stripsPerSigma
+// tailShift: a strip of the tail is as wide as so many others, at least one σ.
+const tailShift = 6
 
 // tail draws a point of the envelope beyond the strips, of which strip j has the
-// height heights[strips]/2ʲ. From 13σ on f falls by much more in one σ.
+// height of the tail's first over 2ʲ. From 13σ on f falls by much more in one σ.
 func (b *Bulk) tail() (x uint64, ok bool) {
 	j := uint(0)
 	for b.word()&1 == 1 && b.err == nil {
 		j++
 	}
-	wide := tailStrips * b.width
-	x = strips*b.width + uint64(j)*wide + b.below(wide)
-	return x, b.under(b.below(b.heights[strips]), x, j) && b.err == nil
+	x = uint64(b.strips)<<b.shift + uint64(j)<<(b.shift+tailShift) + b.word()&(1<<(b.shift+tailShift)-1)
+	return x, b.under(b.below(b.heights[b.strips]), x, j) && b.err == nil
 }
 
-// under is whether (v + U)/2ʲ is below scale·f(x) for U uniform in [0, 1).
+// under is whether (v + U)/2ʲ is below top·f(x) for U uniform in [0, 1).
 func (b *Bulk) under(v, x uint64, j uint) bool {
 	y := math.Ldexp(b.scaled(x), int(j))
 	if y < tiny {
@@ -187,9 +194,9 @@ func (b *Bulk) resolve(v, x uint64, j uint) bool {
 	for digits := uint(64); b.err == nil; digits += 64 {
 		point.Lsh(point, 64).Add(point, new(big.Int).SetUint64(b.word()))
 		lo, hi := expBounds(gamma, digits+192) // of e^−γ·2^(digits+192)
-		at := new(big.Int).Lsh(point, 192)     // compared with scale·2ʲ·2^(digits+192)·f
-		lo.Lsh(lo, 54+j)
-		hi.Lsh(hi, 54+j)
+		at := new(big.Int).Lsh(point, 192)     // compared with top·2ʲ·2^(digits+192)·f
+		lo.Lsh(lo, b.scale+j)
+		hi.Lsh(hi, b.scale+j)
 		if new(big.Int).Add(at, new(big.Int).Lsh(big.NewInt(1), 192)).Cmp(lo) <= 0 {
 			return true
 		}

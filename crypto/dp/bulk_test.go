@@ -88,8 +88,8 @@ func TestBulkExact(t *testing.T) {
 		want := draws(fast)
 		require.Equal(t, want, draws(slow), "σ = %v: in float64", sigma)
 		for v := range uint64(200) { // points at the very edge, where float64 does not decide
-			x := v * fast.width
-			edge, _ := expBounds(new(big.Rat).Mul(big.NewRat(1, 2), square(x, sigma)), 54)
+			x := v << fast.shift
+			edge, _ := expBounds(new(big.Rat).Mul(big.NewRat(1, 2), square(x, sigma)), fast.scale)
 			require.True(t, fast.resolve(edge.Uint64()-min(1, edge.Uint64()), x, 0))
 			require.False(t, fast.resolve(edge.Uint64()+2, x, 0))
 		}
@@ -107,17 +107,18 @@ func square(x uint64, sigma float64) *big.Rat {
 func TestBulkEnvelope(t *testing.T) {
 	for _, sigma := range []float64{MinBulk, 314572.8, MaxSigma} {
 		b := bulk(t, sigma, nil)
-		require.Less(t, b.ends[strips], uint64(1)<<drawBits)
+		require.Less(t, b.ends[b.strips], uint64(1)<<drawBits)
+		require.Greater(t, b.ends[b.strips], uint64(1)<<(drawBits-3))
 		for i := range b.heights {
-			lo, hi := expBounds(new(big.Rat).Mul(big.NewRat(1, 2), square(uint64(i)*b.width, sigma)), 54)
+			lo, hi := expBounds(new(big.Rat).Mul(big.NewRat(1, 2), square(uint64(i)<<b.shift, sigma)), b.scale)
 			require.GreaterOrEqual(t, b.heights[i], hi.Uint64(), "strip %d", i)
 			if i > 0 {
 				require.LessOrEqual(t, b.sure[i-1], lo.Uint64(), "strip %d", i)
 			}
 		}
 		for j := range 20 { // the tail, in logarithms
-			x := float64(strips)*float64(b.width) + float64(j*tailStrips)*float64(b.width)
-			edge := float64(strips) * float64(b.width)
+			edge := math.Ldexp(float64(b.strips), int(b.shift))
+			x := edge + math.Ldexp(float64(j), int(b.shift)+tailShift)
 			require.LessOrEqual(t, -x*x/(2*sigma*sigma), -edge*edge/(2*sigma*sigma)-float64(j)*math.Ln2+1e-9)
 		}
 	}
@@ -146,7 +147,7 @@ func TestBulkTail(t *testing.T) {
 		x, ok := b.tail()
 		require.NoError(t, b.err)
 		if ok {
-			require.GreaterOrEqual(t, x, strips*b.width)
+			require.GreaterOrEqual(t, x, uint64(b.strips)<<b.shift)
 		}
 	}
 }
@@ -168,6 +169,11 @@ func TestBulkReader(t *testing.T) {
 	}
 	b.Wipe()
 	require.Zero(t, b.raw)
+	one, err := b.From(stream(3)).Next()
+	require.NoError(t, err)
+	two, err := bulk(t, 5000, stream(3)).Next()
+	require.NoError(t, err)
+	require.Equal(t, two, one)
 }
 
 func BenchmarkBulk(b *testing.B) {

@@ -57,6 +57,7 @@ type privateSteps struct {
 	all, rows []int32
 	sum       []int64
 	rnd       io.Reader
+	noise     gaussian
 	quiet     bool // without noise: benchmarks only
 }
 
@@ -74,8 +75,12 @@ func (m *Member) privateSteps(machine *schedule.Machine, rnd io.Reader) (*privat
 		}
 		m.objective = o
 	}
+	noise, err := newGaussian(cfg.Privacy.Noise * autograd.Units)
+	if err != nil {
+		return nil, err
+	}
 	return &privateSteps{
-		objective: m.objective, privacy: *cfg.Privacy, unit: cfg.Privacy.Clip / autograd.Units / expected,
+		noise: noise, objective: m.objective, privacy: *cfg.Privacy, unit: cfg.Privacy.Clip / autograd.Units / expected,
 		all: allRows(m.train.Rows), sum: make([]int64, len(machine.Params())), rnd: rnd,
 	}, nil
 }
@@ -97,7 +102,7 @@ func (s *privateSteps) noisySum() error {
 	if s.quiet {
 		return nil
 	}
-	return addNoise(s.sum, s.privacy.Noise*autograd.Units, s.rnd)
+	return s.noise.add(s.sum, s.rnd)
 }
 
 // step moves the parameters by one noisy sum.
@@ -136,6 +141,29 @@ const noisePart = 4096
 
 // addNoise adds exact discrete Gaussian noise to each integer, on all cores.
 func addNoise(x []int64, sigma float64, rnd io.Reader) error {
+	n, err := newGaussian(sigma)
+	if err != nil {
+		return err
+	}
+	return n.add(x, rnd)
+}
+
+// gaussian is a distribution of noise; bulk, which is as exact as the other and much faster,
+// serves the large sigma of training steps.
+type gaussian struct {
+	sigma float64
+	bulk  *dp.Bulk
+}
+
+func newGaussian(sigma float64) (n gaussian, err error) {
+	n.sigma = sigma
+	if sigma >= dp.MinBulk {
+		n.bulk, err = dp.NewBulk(sigma, nil)
+	}
+	return n, err
+}
+
+func (n gaussian) add(x []int64, rnd io.Reader) error {
 	parts := (len(x) + noisePart - 1) / noisePart
 	streams := make([]*stream, parts)
 	for i := range streams {
@@ -145,23 +173,17 @@ func addNoise(x []int64, sigma float64, rnd io.Reader) error {
 		}
 	}
 	return eachPart(parts, func(i int) error {
-		g, err := sampler(sigma, streams[i])
+		part := x[i*noisePart : min((i+1)*noisePart, len(x))]
+		if n.bulk != nil {
+			g := n.bulk.From(streams[i])
+			defer g.Wipe()
+			return g.Add(part)
+		}
+		g, err := dp.NewGaussian(n.sigma, streams[i])
 		if err != nil {
 			return err
 		}
 		defer g.Wipe()
-		return g.Add(x[i*noisePart : min((i+1)*noisePart, len(x))])
+		return g.Add(part)
 	})
-}
-
-// sampler is the fast one where there is one; both are exact.
-func sampler(sigma float64, rnd io.Reader) (noise interface {
-	Add(x []int64) error
-	Wipe()
-}, err error,
-) {
-	if sigma >= dp.MinBulk {
-		return dp.NewBulk(sigma, rnd)
-	}
-	return dp.NewGaussian(sigma, rnd)
 }

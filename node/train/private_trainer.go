@@ -36,12 +36,18 @@ func NewPrivateTrainer(s Settings, m *feature.Matrix, clip, noise float64) (*Pri
 		return nil, err
 	}
 	copy(o.engine.Params(), params)
+	var random gaussian
+	if noise > 0 {
+		if random, err = newGaussian(noise * autograd.Units); err != nil {
+			return nil, err
+		}
+	}
 	rate := min(1, float64(s.Batch)/float64(m.Rows))
 	return &PrivateTrainer{
 		steps: &privateSteps{
 			objective: o, privacy: schedule.Privacy{Noise: noise, Clip: clip, Rate: rate},
 			unit: clip / autograd.Units / (rate * float64(m.Rows)), all: allRows(m.Rows),
-			sum: make([]int64, len(params)), rnd: rand.Reader, quiet: noise == 0,
+			sum: make([]int64, len(params)), rnd: rand.Reader, noise: random, quiet: noise == 0,
 		},
 		adam: newAdam(len(params), s.Rate), decay: o.l2 / float64(m.Rows), rounds: int(math.Ceil(1 / rate)),
 	}, nil

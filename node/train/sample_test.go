@@ -123,9 +123,11 @@ func TestNoisySumHasItsNoise(t *testing.T) {
 	want := make([]int64, len(o.params))
 	require.NoError(t, o.engine.CountClipped(o.data, o.labels, nil, 0.7, want))
 	const times, noise = 600, 1.3
+	g, err := newGaussian(noise * autograd.Units)
+	require.NoError(t, err)
 	s := &privateSteps{
 		objective: o, privacy: schedule.Privacy{Noise: noise, Clip: 0.7, Rate: 1}, all: allRows(m.Rows),
-		sum: make([]int64, len(o.params)), rnd: chacha(5),
+		sum: make([]int64, len(o.params)), rnd: chacha(5), noise: g,
 	}
 	squares, sum := 0.0, 0.0
 	for range times {

@@ -61,7 +61,7 @@ func (n *Net) runOnly(parameters bool) {
 
 // scaleRows multiplies what belongs to a row by min(1, clip/norm of its derivative).
 func (n *Net) scaleRows(clip float64) error {
-	total := n.squares()
+	total := n.squares(nil)
 	for i, square := range total {
 		norm := math.Sqrt(float64(square))
 		if math.IsNaN(norm) || math.IsInf(norm, 0) {
@@ -79,23 +79,28 @@ func (n *Net) scaleRows(clip float64) error {
 	return nil
 }
 
-// squares returns the squared norm of each live row's derivative.
-func (n *Net) squares() []float32 {
+// squares returns the squared norm of each live row's derivative. It keeps those
+// of each factor's x in left, which may be nil.
+func (n *Net) squares(left [][]float32) []float32 {
 	if n.scratch[0] == nil {
 		for i := range n.scratch {
 			n.scratch[i] = make([]float32, n.batch)
 		}
 	}
-	total, left, right := n.scratch[0][:n.live], n.scratch[1][:n.live], n.scratch[2][:n.live]
+	total, right := n.scratch[0][:n.live], n.scratch[2][:n.live]
 	clear(total)
-	for _, f := range n.factors {
-		clear(left)
+	for k, f := range n.factors {
+		x := n.scratch[1][:n.live]
+		if left != nil {
+			x = left[k][:n.live]
+		}
+		clear(x)
 		if f.x != nil {
-			kernel.Squares(left, f.x, f.in)
+			kernel.Squares(x, f.x, f.in)
 		}
 		kernel.Squares(right, f.d, f.width)
 		for i, d := range right {
-			total[i] += (left[i] + f.ones) * d
+			total[i] += (x[i] + f.ones) * d
 		}
 	}
 	return total

@@ -37,11 +37,13 @@ var (
 
 // counter is the scratch of a net's sums of integers.
 type counter struct {
-	magic, ones []float32 // constants
-	x, d, one   []float32 // the factors as whole numbers; one belongs to the bias
-	scale       []float64 // of each row; 0 leaves it out
-	shares      []float64 // of each factor, for the rounding of x
-	limit       float64   // of a row's norm, as a share of the clip
+	magic, ones []float32   // constants
+	one         []float32   // the factor of the bias as whole numbers
+	left        [][]float32 // of each factor and row: ‖x‖²
+	scale       []float64   // of each row; 0 leaves it out
+	part        []float64   // of a factor's rows, scratch
+	shares      []float64   // of each factor, for the rounding of x
+	limit       float64     // of a row's norm, as a share of the clip
 }
 
 // newCounter says how much smaller than the clip a row has to be for the
@@ -51,7 +53,7 @@ func (n *Net) newCounter() (*counter, error) {
 	if n.batch > CountRows {
 		return nil, errCountBatch
 	}
-	c := &counter{limit: aim, scale: make([]float64, n.batch), one: make([]float32, n.batch)}
+	c := &counter{limit: aim, scale: make([]float64, n.batch), part: make([]float64, n.batch), one: make([]float32, n.batch)}
 	widest, outputs := 1, 0.0
 	for _, f := range n.factors {
 		share := 1.0
@@ -66,6 +68,7 @@ func (n *Net) newCounter() (*counter, error) {
 			return nil, errTooWide
 		}
 		c.shares = append(c.shares, share)
+		c.left = append(c.left, make([]float32, n.batch))
 		c.limit = min(c.limit, aim*share)
 	}
 	if c.limit -= math.Sqrt(outputs) / (2 * factorUnits); c.limit < 0.25 {
@@ -76,7 +79,6 @@ func (n *Net) newCounter() (*counter, error) {
 	for i := range c.magic {
 		c.magic[i], c.ones[i] = magic, 1
 	}
-	c.x, c.d = make([]float32, length), make([]float32, length)
 	return c, nil
 }
 
@@ -102,7 +104,7 @@ func (n *Net) addCounted(data arch.Batch, labels []int8, rows Rows, from, to int
 	n.runOnly(false)
 	n.rowScales(real, clip)
 	for i := range n.factors {
-		n.count(&n.factors[i], n.counter.shares[i], clip)
+		n.count(&n.factors[i], i, clip)
 	}
 	return nil
 }
@@ -121,7 +123,7 @@ func (n *Net) fill(from int) {
 // nothing of one whose derivative is not finite, because refusing it would tell
 // of the row.
 func (n *Net) rowScales(real int, clip float64) {
-	total := n.squares()
+	total := n.squares(n.counter.left)
 	for i := range n.counter.scale {
 		norm := math.Sqrt(float64(total[i]))
 		switch {
@@ -137,71 +139,67 @@ func (n *Net) rowScales(real int, clip float64) {
 
 // count writes the derivatives of a factor's parameters, summed over the batch.
 // With a bias, x and the ones beside it are brought to a common norm below
-// factorUnits and d to what is left, so that both keep their precision.
-func (n *Net) count(f *factor, share, clip float64) {
+// factorUnits and d to what is left, so that both keep their precision. Both are
+// overwritten: nothing reads them after this.
+func (n *Net) count(f *factor, k int, clip float64) {
 	c := n.counter
 	if f.bias.length == 0 {
-		n.whole(c.d, f.d, f.width, func(i int) float64 { return c.scale[i] * Units / clip })
-		n.scatter(n.derivative(f.table), n.c, c.d, f.width)
+		for i, scale := range c.scale {
+			c.part[i] = scale * Units / clip
+		}
+		n.whole(f.d, f.width)
+		n.scatter(n.derivative(f.table), n.c, f.d, f.width)
 		return
 	}
-	left := n.scratch[1][:n.batch]
-	clear(left)
-	if f.x != nil {
-		kernel.Squares(left, f.x, f.in)
-	}
-	size := func(i int) float64 { return math.Sqrt(float64(left[i]) + float64(f.ones)) }
-	if f.x != nil {
-		n.whole(c.x, f.x, f.in, func(i int) float64 {
-			if c.scale[i] == 0 {
-				return 0
-			}
-			return factorUnits * share / size(i)
-		})
-	}
-	n.whole(c.d, f.d, f.width, func(i int) float64 {
-		if c.scale[i] == 0 {
-			return 0
+	for i, scale := range c.scale {
+		c.part[i] = 0
+		if scale > 0 {
+			c.part[i] = factorUnits * c.shares[k] / math.Sqrt(float64(c.left[k][i])+float64(f.ones))
 		}
-		return c.scale[i] * size(i) * factorUnits / (share * clip)
-	})
-	for i := range c.one {
-		c.one[i] = float32(math.RoundToEven(factorUnits * share / size(i)))
-		if c.scale[i] == 0 {
-			c.one[i] = 0 // size may be no number
+		c.one[i] = float32(math.RoundToEven(c.part[i]))
+	}
+	if f.x != nil {
+		n.whole(f.x, f.in)
+	}
+	for i, scale := range c.scale {
+		if scale > 0 {
+			c.part[i] = scale * factorUnits * factorUnits / (c.part[i] * clip)
 		}
 	}
+	n.whole(f.d, f.width)
 	if f.x != nil {
-		kernel.Weights(n.derivative(f.weights), c.x, c.d, n.batch, f.in, f.width, false)
+		kernel.Weights(n.derivative(f.weights), f.x, f.d, n.batch, f.in, f.width, false)
 	}
-	kernel.Weights(n.derivative(f.bias), c.one, c.d, n.batch, 1, f.width, false)
+	kernel.Weights(n.derivative(f.bias), c.one, f.d, n.batch, 1, f.width, false)
 	if f.table.length > 0 {
-		n.countSlots(n.derivative(f.table))
+		n.countSlots(n.derivative(f.table), f.d)
 	}
 }
 
 // countSlots adds to the weight of each row's slots what it adds to the bias.
-func (n *Net) countSlots(table []float32) {
+func (n *Net) countSlots(table, d []float32) {
 	cats := len(n.spans)
 	for i := range n.batch {
-		v := n.counter.one[i] * n.counter.d[i]
+		v := n.counter.one[i] * d[i]
 		for j, slot := range n.c[i*cats : (i+1)*cats] {
 			table[n.spans[j].offset+int(slot)] += v
 		}
 	}
 }
 
-// whole writes round(scale(i)·src) for each row i; a scale of 0 gives zeros
-// whatever is in the row.
-func (n *Net) whole(dst, src []float32, width int, scale func(i int) float64) {
-	length := n.batch * width
-	copy(dst[:length], n.counter.magic)
-	for i := range n.batch {
-		if s := float32(scale(i)); s != 0 {
-			kernel.Axpy(s, src[i*width:(i+1)*width], dst[i*width:(i+1)*width])
+// whole rounds each row of v times its part to whole numbers; a part of 0 gives
+// zeros whatever is in the row.
+func (n *Net) whole(v []float32, width int) {
+	c := n.counter
+	for i, part := range c.part {
+		row := v[i*width : (i+1)*width]
+		if part == 0 {
+			copy(row, c.magic)
+			continue
 		}
+		kernel.Blend(row, c.ones, c.ones, float32(part), magic, 0)
 	}
-	kernel.Axpy(-magic, n.counter.ones[:length], dst[:length])
+	kernel.Axpy(-1, c.magic[:n.batch*width], v[:n.batch*width])
 }
 
 // CountClipped writes the sum over rows of ∂loss/∂Params, each row's scaled down

@@ -50,6 +50,7 @@ type actor struct {
 	told      uint32                // the last round that this node has said to be out of
 	drawn     map[[32]byte][]uint32 // by h3: the chunks that are checked of a sum of the present step
 	unproven  bool                  // the newest sum waits, unchecked, for a round to close after it
+	draw      chain.Digest          // names the noisy vector of the open round, in a plan with privacy
 	cached    answer                // this node's vector for the present step, so that a repeated round need not train again
 }
 
@@ -248,6 +249,9 @@ func (a *actor) store(f secagg.Fact) error {
 	case secagg.FactRound:
 		return a.n.cfg.Ledger.Round(now, run, f.Round)
 	case secagg.FactMasked:
+		if err := a.spend(now, f.Round); err != nil {
+			return err
+		}
 		err := a.n.cfg.Ledger.Reserve(now, budget.Sum{
 			Plan: chain.Digest(a.digest), Run: run, Round: f.Round, Step: a.step.Ordinal,
 			Kind: budget.Kind(a.step.Kind), Sigma: f.Sigma,
@@ -326,7 +330,7 @@ func (a *actor) settled() {
 		a.cancel = nil
 	}
 	a.attempt++
-	a.computing, a.outgoing, a.uploading, a.whole = false, nil, false, false
+	a.computing, a.outgoing, a.uploading, a.whole, a.draw = false, nil, false, false, chain.Digest{}
 }
 
 // left ends the open batch because of err and says so: in full in the log, in a sentinel's words to the coordinator.

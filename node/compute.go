@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/schedule"
+	"github.com/koinon-eu/koinon/node/chain"
 	"github.com/koinon-eu/koinon/node/link"
 	"github.com/koinon-eu/koinon/node/train"
 )
@@ -77,6 +77,7 @@ func (t *tables) get(s *feature.Schema) (*feature.Table, error) {
 // answer is this node's vector for one step, before it is encoded. It never leaves the process as it is.
 type answer struct {
 	sigma  [32]byte
+	draw   chain.Digest // names the vector in a plan with privacy
 	vector train.Vector
 	words  []uint64
 }
@@ -119,6 +120,9 @@ func (a *actor) rows(step schedule.Step) (uint32, error) {
 		return 0, err
 	}
 	if step.Kind != schedule.Evaluate {
+		if a.private() { // how many there are is nobody's to know
+			return 1, a.checkRows(member.Rows())
+		}
 		return uint32(member.Rows()), a.checkRows(member.Rows())
 	}
 	table, err := a.n.data.get(a.plan.Schema)
@@ -139,9 +143,9 @@ func (a *actor) train(ctx context.Context) {
 	}
 	a.computing = true
 	step, member, round := a.step, a.member, a.part.Round()
-	order, rounding := io.Reader(rand.Reader), a.part.Rounding()
+	order, rounding := a.order(step), a.part.Rounding()
 	if seeded := a.n.cfg.Random; seeded != nil {
-		order, rounding = seeded(a.run.ID, step.Ordinal, UseOrder), seeded(a.run.ID, step.Ordinal, UseRounding)
+		rounding = seeded(a.run.ID, step.Ordinal, UseRounding)
 	}
 	a.workers.Add(1)
 	go func() {
@@ -161,6 +165,9 @@ func (a *actor) compute(member *train.Member, step schedule.Step, round uint32, 
 	if known.words == nil {
 		if known.vector, err = member.Local(a.machine, step, order); err != nil {
 			return answer{}, fmt.Errorf("local training, round %d: %w", round, err)
+		}
+		if a.private() {
+			known.draw = drawOf(known.vector)
 		}
 	}
 	v := known.vector
@@ -182,6 +189,7 @@ func (a *actor) vector(ctx context.Context, done computed) {
 		a.left(err)
 		return
 	}
+	a.draw = done.answer.draw
 	out, err := a.part.Vector(done.answer.words)
 	if err != nil {
 		a.left(err)

@@ -138,6 +138,9 @@ func (a *actor) config(d Decision) (participant.Config, error) {
 	if err != nil {
 		return participant.Config{}, err
 	}
+	if err := a.affordable(step); err != nil {
+		return participant.Config{}, err
+	}
 	rows, err := a.rows(step)
 	if err != nil {
 		return participant.Config{}, err
@@ -178,8 +181,11 @@ func (a *actor) expectStep(step schedule.Step) error {
 	if decision.Made() && !decision.Approve {
 		return fmt.Errorf("%w: the operator rejected it", secagg.ErrPlan)
 	}
-	if err := a.plan.Check(a.n.cfg.Today()); err != nil {
+	if err := a.plan.CheckDay(a.n.cfg.Today()); err != nil {
 		return fmt.Errorf("%w: %w", secagg.ErrPlan, err)
+	}
+	if err := a.affordable(step); err != nil {
+		return err
 	}
 	roster, err := a.n.cfg.Store.Roster()
 	if err != nil {

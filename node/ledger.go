@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/koinon-eu/koinon/crypto/dp"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/node/budget"
 	"github.com/koinon-eu/koinon/node/chain"
@@ -19,6 +20,8 @@ type MemoryLedger struct {
 	draws     map[chain.Digest]int
 	evaluated map[chain.Digest]map[chain.Digest]bool // by plan: different σ
 	cohorts   budget.Cohorts
+	costs     budget.Costs
+	drawn     map[chain.Digest]bool
 }
 
 type memoryRound struct {
@@ -129,5 +132,33 @@ func (l *MemoryLedger) Saw(_ int64, c budget.Cohort) error {
 		c.Seen = true
 		l.cohorts = append(l.cohorts, c)
 	}
+	return nil
+}
+
+// CheckPrivacy implements Ledger.
+func (l *MemoryLedger) CheckPrivacy(m dp.Mechanism, limit budget.Privacy) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if limit.Epsilon == 0 {
+		return nil
+	}
+	_, err := l.costs.Check(m, limit)
+	return err
+}
+
+// Spend implements Ledger.
+func (l *MemoryLedger) Spend(_ int64, s budget.Spend, limit budget.Privacy) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.drawn[s.Draw] {
+		return nil
+	}
+	if limit.Epsilon > 0 {
+		if _, err := l.costs.Check(s.Mechanism, limit); err != nil {
+			return err
+		}
+	}
+	l.costs.Add(s.Mechanism)
+	put(&l.drawn, s.Draw, true)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/koinon-eu/koinon/coordinator/federation"
+	"github.com/koinon-eu/koinon/crypto/dp"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/deploy/service"
 	"github.com/koinon-eu/koinon/models/feature"
@@ -34,6 +35,8 @@ type Ledger interface {
 	CheckCohort(c budget.Cohort) error
 	Cohort(now int64, c budget.Cohort) error
 	Saw(now int64, c budget.Cohort) error
+	CheckPrivacy(m dp.Mechanism, limit budget.Privacy) error
+	Spend(now int64, s budget.Spend, limit budget.Privacy) error
 }
 
 // Config makes a Node. Fields without a default are required.
@@ -72,7 +75,7 @@ type Use string
 
 // The uses of randomness that a benchmark may seed.
 const (
-	UseOrder    Use = "order"    // of rows in local epochs
+	UseOrder    Use = "order"    // of rows in local epochs; never batches and noise of a plan with privacy
 	UseRounding Use = "rounding" // of the encoded update (S45)
 )
 

@@ -127,7 +127,7 @@ func TestDirectory(t *testing.T) {
 	stop()
 
 	f.holdEgress(t, d)
-	accounts, _, err := budget.Show(d.BudgetPath())
+	accounts, _, _, err := budget.Show(d.BudgetPath(), budget.Privacy{})
 	require.NoError(t, err)
 	require.Len(t, accounts, 1)
 	require.Equal(t, 6, accounts[0].Steps) // seven, one of them without PT

@@ -256,6 +256,7 @@ func (s *simulation) enrol(ctx context.Context, m Member, store *node.Memory) (n
 	policy := federation.DefaultPolicy()
 	policy.MinCohort = min(policy.MinCohort, len(s.cfg.Members))
 	policy.AcceptPairCounts = true
+	policy.Privacy.Epsilon = federation.NoLimit
 	config := node.Config{
 		Member: m.Name, Address: got.Address, TLS: identity.ClientConfig(s.trust, identity.NewSource(c)),
 		Sign:  func(message []byte) ([]byte, error) { return ed25519.Sign(private, message), nil },

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/koinon-eu/koinon/crypto/dp"
 	"github.com/koinon-eu/koinon/deploy/strictyaml"
 	"github.com/koinon-eu/koinon/models/aggregate"
 )
@@ -23,9 +24,21 @@ type Policy struct {
 	MinShed          int    `yaml:"min_shed" json:"min_shed"`                     // fewest members by which cohorts of trees may differ, default 3, never below 2
 	AcceptPairCounts bool   `yaml:"accept_pair_counts" json:"accept_pair_counts"` // Newton sums pairs of categories
 	Unattended       []Rule `yaml:"unattended" json:"unattended,omitempty"`       // plans that need no operator
+	Privacy          Budget `yaml:"privacy" json:"privacy"`                       // of each training record, over all plans
 
 	RefuseReleases []Digest `yaml:"refuse_releases" json:"refuse_releases,omitempty"` // artifacts that no plan may start from, revoked ones for instance
 }
+
+// Budget is what all plans with dp: record together may cost one training record
+// of this node. Plans without it cost what no budget counts. From an epsilon of
+// NoLimit on, costs are counted and nothing is refused.
+type Budget struct {
+	Epsilon float64 `yaml:"epsilon" json:"epsilon"` // default 10
+	Delta   float64 `yaml:"delta" json:"delta"`     // at which epsilon is counted, default 1e-6
+}
+
+// NoLimit is the epsilon of a Budget that refuses nothing.
+const NoLimit = 1e6
 
 // Rule lets plans run without the operator's own approval. Every field that is set must match.
 type Rule struct {
@@ -43,6 +56,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		MinCohort: 5, MinSurvivors: 3, Evaluations: 3,
 		MaxRounds: 1000, MaxWords: 1 << 24, PhaseTicks: 600, MaxBatchTicks: 7200, MinShed: DefaultShed,
+		Privacy: Budget{Epsilon: 10, Delta: defaultDelta},
 	}
 }
 
@@ -71,6 +85,9 @@ func (p Policy) Validate() error {
 	if p.MinShed < minShed {
 		return fmt.Errorf("policy: min_shed %d, never below %d: cohorts that differ by one member show its histograms", p.MinShed, minShed)
 	}
+	if !(p.Privacy.Epsilon > 0) || !(p.Privacy.Delta > 0 && p.Privacy.Delta <= maxDelta) {
+		return fmt.Errorf("policy: privacy.epsilon %v and delta %v: want more than 0, and delta at most %v", p.Privacy.Epsilon, p.Privacy.Delta, maxDelta)
+	}
 	for i, r := range p.Unattended {
 		if r.Plan == (Digest{}) && len(r.Purposes) == 0 {
 			return fmt.Errorf("policy: unattended rule %d names neither a plan nor purposes, so it would let everything run", i+1)
@@ -94,6 +111,22 @@ func (p Policy) Allows(plan *Plan) error {
 		return fmt.Errorf("policy: the plan starts from %s, which this node refuses (refuse_releases)", plan.WarmStart.Release)
 	case plan.Algorithm.Name == aggregate.Newton && !p.AcceptPairCounts:
 		return fmt.Errorf("policy: algorithm %s sums counts of pairs of categories, which this node has not accepted (accept_pair_counts)", plan.Algorithm.Name)
+	}
+	return p.allowsPrivacy(plan)
+}
+
+// allowsPrivacy refuses a plan that alone costs a record more than the whole budget.
+func (p Policy) allowsPrivacy(plan *Plan) error {
+	m := plan.Mechanisms()
+	if m == nil || p.Privacy.Epsilon >= NoLimit {
+		return nil
+	}
+	cost, _, err := dp.Epsilon(p.Privacy.Delta, m...)
+	if err == nil && cost > p.Privacy.Epsilon {
+		err = fmt.Errorf("the plan costs a record epsilon %.4g at delta %v, this node allows %v to all plans together (privacy.epsilon)", cost, p.Privacy.Delta, p.Privacy.Epsilon)
+	}
+	if err != nil {
+		return fmt.Errorf("policy: %w", err)
 	}
 	return nil
 }

@@ -50,13 +50,14 @@ type Config struct {
 	Schema       *feature.Schema
 	Architecture arch.Spec
 	Algorithm    aggregate.Spec
-	Seed         uint64  // of the initial parameters (S59)
-	Members      int     // N of the cohort (S5)
-	MinRows      uint32  // a member with fewer training rows declines (S44); 0 means 1
-	RowsMax      uint32  // the most training rows of a member in a plan of trees (trees 7, 9); 0 follows from the statistics
-	Bins         int     // score bins of the tally; 0 means metrics.DefaultBins
-	Search       *Search // settings to choose from; nil: none
-	Start        *Start  // released model to start from instead of the seed; nil: none
+	Seed         uint64   // of the initial parameters (S59)
+	Members      int      // N of the cohort (S5)
+	MinRows      uint32   // a member with fewer training rows declines (S44); 0 means 1
+	RowsMax      uint32   // the most training rows of a member in a plan of trees (trees 7, 9); 0 follows from the statistics
+	Bins         int      // score bins of the tally; 0 means metrics.DefaultBins
+	Search       *Search  // settings to choose from; nil: none
+	Start        *Start   // released model to start from instead of the seed; nil: none
+	Privacy      *Privacy // noise on every sum of training rows; nil: none
 }
 
 // WithDefaults returns the configuration with every zero field filled in.
@@ -104,6 +105,11 @@ func (c Config) Validate() error {
 	if err := c.validateSearch(); err != nil {
 		return err
 	}
+	if c.Privacy != nil {
+		if err := c.Privacy.validate(c); err != nil {
+			return fmt.Errorf("privacy: %w", err)
+		}
+	}
 	return c.validateRows()
 }
 
@@ -139,7 +145,8 @@ func (c Config) Digest() [32]byte {
 		RowsMax      uint32         `json:"rows_max,omitempty"`
 		Search       *Search        `json:"search,omitempty"`
 		Start        []byte         `json:"start,omitempty"`
-	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.RowsMax, c.Search, start})
+		Privacy      *Privacy       `json:"privacy,omitempty"`
+	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.RowsMax, c.Search, start, c.Privacy})
 	if err != nil { // only NaN or Inf can fail, and Validate refuses both
 		panic("schedule: configuration does not marshal: " + err.Error())
 	}

@@ -62,7 +62,7 @@ func blank(cfg Config) (*Machine, error) {
 		return nil, err
 	}
 	cfg = cfg.WithDefaults()
-	return &Machine{cfg: cfg, planned: cfg.TrainRounds(), statistics: feature.NewStatistics(cfg.Schema)}, nil
+	return &Machine{cfg: cfg, planned: cfg.TrainRounds(), statistics: newStatistics(cfg)}, nil
 }
 
 // Config returns the configuration with its defaults filled in. In a search
@@ -171,6 +171,7 @@ func (m *Machine) Next() (Step, bool) {
 		step.Encoding.IntMax = min(metrics.IntMax, m.intLimit())
 		step.MinRows = 1
 	}
+	m.fixWeight(step.Kind, &step.Encoding)
 	return step, true
 }
 
@@ -215,7 +216,8 @@ func (m *Machine) trainQuery(round int) [32]byte {
 		Architecture arch.Spec      `json:"architecture"`
 		Algorithm    aggregate.Spec `json:"algorithm"`
 		Rows         int64          `json:"rows"`
-	}{round, m.cfg.Architecture, m.cfg.Algorithm, m.encoder.Rows})
+		Privacy      *Privacy       `json:"privacy,omitempty"`
+	}{round, m.cfg.Architecture, m.cfg.Algorithm, m.encoder.Rows, m.cfg.Privacy})
 	if err != nil { // only NaN or Inf can fail, and Validate refuses both
 		panic("schedule: train query does not marshal: " + err.Error())
 	}
@@ -264,7 +266,7 @@ func (m *Machine) applyStatistics(ints []int64) error {
 		return err
 	}
 	if err = m.refine(ints); err != nil {
-		restored, failed := feature.UnmarshalStatistics(m.cfg.Schema, before)
+		restored, failed := unmarshalStatistics(m.cfg, before)
 		if failed != nil {
 			return errors.Join(err, failed)
 		}

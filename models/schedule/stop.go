@@ -98,7 +98,7 @@ func lossMax(weightCap uint32) uint64 {
 // train moves the parameters by a training sum and takes its judgement of those
 // it started from. On an error nothing is changed.
 func (m *Machine) train(step Step, mean update.Mean, survivors int) error {
-	sum := aggregate.Sum{Values: mean.Values, Ints: mean.Ints, Weight: mean.Weight, Survivors: survivors}
+	sum := aggregate.Sum{Values: mean.Values, Ints: mean.Ints, Weight: m.weight(mean.Weight, survivors), Survivors: survivors}
 	var words []int64
 	if step.Judges {
 		n := len(sum.Ints) - aggregate.StopWords

@@ -160,7 +160,7 @@ func TestShowAndVerify(t *testing.T) {
 	}
 	require.Equal(t, want, l.Show())
 	require.ElementsMatch(t, []chain.Digest{{1}, {2}, {3}}, l.Steps(plan))
-	shown, summary, err := Show(path)
+	shown, _, summary, err := Show(path, Privacy{})
 	require.NoError(t, err)
 	require.Equal(t, want, shown)
 	require.Equal(t, l.Summary(), summary)

@@ -32,10 +32,17 @@ func Open(path string, log *slog.Logger) (*Ledger, error) {
 	return l, nil
 }
 
-// Verify checks the file without opening it to spend.
+// Verify checks the file without opening it to spend, and recomputes what each
+// entry says of the cost so far.
 func Verify(path string) (chain.Summary, error) {
 	s := newState()
-	return chain.Read(path, name, s.replay)
+	return chain.Read(path, name, func(e chain.Entry) error {
+		err := s.replay(e)
+		if err == nil && e.Kind == entryPrivacy {
+			err = s.spends.audit()
+		}
+		return err
+	})
 }
 
 // Close closes the file.

@@ -18,6 +18,7 @@ type state struct {
 	plans  map[chain.Digest]*account
 
 	cohorts Cohorts
+	spends  spends
 }
 
 type account struct {
@@ -77,6 +78,8 @@ func (s *state) check(fact any) error {
 		if !f.Seen {
 			return s.cohorts.Check(f)
 		}
+	case privacyFact:
+		return s.spends.check(f)
 	}
 	return nil
 }
@@ -99,6 +102,8 @@ func (s *state) apply(now int64, fact any) {
 		s.draws[f.Plan]++
 	case Cohort:
 		s.cohorts = append(s.cohorts, f)
+	case privacyFact:
+		s.spends.apply(now, f)
 	}
 }
 
@@ -136,6 +141,8 @@ func factOf(e chain.Entry) (any, error) {
 		return parse[drawFact](e)
 	case entryCohort:
 		return parse[Cohort](e)
+	case entryPrivacy:
+		return parse[privacyFact](e)
 	}
 	return nil, fmt.Errorf("has the unknown kind %q", e.Kind)
 }
@@ -158,11 +165,15 @@ func (l *Ledger) Show() []Account {
 }
 
 // Show reads the file without opening it to spend, for an operator's command
-// beside a running node.
-func Show(path string) ([]Account, chain.Summary, error) {
+// beside a running node: the accounts of all plans and what they cost each record.
+func Show(path string, limit Privacy) ([]Account, PrivacyReport, chain.Summary, error) {
 	s := newState()
 	summary, err := chain.Read(path, name, s.replay)
-	return s.show(), summary, err
+	if err != nil {
+		return nil, PrivacyReport{}, summary, err
+	}
+	report, err := s.spends.report(limit)
+	return s.show(), report, summary, err
 }
 
 func (s *state) show() []Account {

@@ -51,8 +51,9 @@ func (m *Member) Close() error {
 }
 
 // Local computes the member's vector for a step of the machine. rnd gives the
-// order of rows in local epochs; a full-batch step draws nothing. The machine
-// is only read.
+// order of rows in local epochs; a full-batch step draws nothing. Under privacy
+// it gives batches and noise, and must be the operating system's. The machine is
+// only read.
 func (m *Member) Local(machine *schedule.Machine, step schedule.Step, rnd io.Reader) (Vector, error) {
 	v, err := m.local(machine, step, rnd)
 	if err != nil {
@@ -66,6 +67,9 @@ func (m *Member) local(machine *schedule.Machine, step schedule.Step, rnd io.Rea
 	case schedule.Statistics:
 		rows, _ := m.table.Count(feature.SelectTrain)
 		ints, err := machine.Statistics().Count(m.table)
+		if err == nil && machine.Config().Privacy != nil {
+			return privateStatistics(machine, ints, rnd)
+		}
 		return Vector{Ints: ints, Rows: uint32(rows)}, err
 	case schedule.Train:
 		if err := m.encode(machine.Encoder()); err != nil {
@@ -142,6 +146,9 @@ func encodeRows(e *feature.Encoder, t *feature.Table, sel feature.Selection) (*f
 // trainVector computes the answer to a training step.
 func (m *Member) trainVector(machine *schedule.Machine, step schedule.Step, rnd io.Reader) (Vector, error) {
 	cfg := machine.Config()
+	if cfg.Privacy != nil {
+		return m.privateVector(machine, rnd)
+	}
 	if m.train.Rows == 0 {
 		return Vector{}, errors.New("no training rows")
 	}
@@ -333,7 +340,8 @@ func (m *Member) evaluateVector(machine *schedule.Machine) (Vector, error) {
 	if err != nil {
 		return Vector{}, err
 	}
-	if f.Alone != nil {
+	// Gains follow from models that members train alone, without noise.
+	if f.Alone != nil && machine.Config().Privacy == nil {
 		if err := schema.SetGain(ints, f.Federated, f.Alone, f.Labels); err != nil {
 			return Vector{}, err
 		}

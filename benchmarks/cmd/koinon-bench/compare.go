@@ -28,6 +28,7 @@ type comparison struct {
 	Rows         int                          `json:"rows"`
 	Parameters   int                          `json:"parameters"`
 	Model        string                       `json:"model"` // digest of encoder, parameters and optimiser
+	Privacy      *privacyUsed                 `json:"privacy,omitempty"`
 	Nodes        []nodeComparison             `json:"nodes"`
 	Overall      overallComparison            `json:"overall"`
 	Seconds      secondsUsed                  `json:"seconds"`
@@ -84,6 +85,9 @@ func compare(c *runCommand, plan *federation.Plan, members []sim.Member, result 
 	out := &comparison{
 		Data: c.Data, Architecture: plan.Architecture.Kind, Algorithm: plan.Algorithm.Name, Rounds: plan.Algorithm.Rounds,
 		Seed: c.Seed, Parameters: parameters(m), Model: hex.EncodeToString(digest[:]), Phases: result.Phases,
+	}
+	if out.Privacy, err = privacyOf(plan); err != nil {
+		return nil, err
 	}
 	work := make([]*train.Member, len(members))
 	for i, member := range members {
@@ -306,6 +310,9 @@ func (out *comparison) print(w io.Writer) error {
 		fmt.Fprint(w, "On this table federated learning does not help the nodes' mean. ")
 	}
 	fmt.Fprintf(w, "Federated run %.1f s, alone and pooled %.1f s. Model %s.\n", out.Seconds.Federated, out.Seconds.Compare, out.Model[:12])
+	if out.Privacy != nil {
+		return out.Privacy.print(w)
+	}
 	return nil
 }
 

@@ -43,8 +43,9 @@ type runCommand struct {
 	Batch        int     `placeholder:"N" help:"Sums for which keys are agreed on at once; 16 by default."`
 	Seed         uint64  `default:"1" help:"Decides held-out rows, initial parameters and rounding."`
 	Bits         int     `default:"24" enum:"15,24" help:"Bits of an encoded parameter."`
-	JSON         bool    `name:"json" help:"Print JSON."`
-	Verbose      bool    `help:"Log what coordinator and nodes do, to standard error."`
+	privacyFlags `embed:""`
+	JSON         bool `name:"json" help:"Print JSON."`
+	Verbose      bool `help:"Log what coordinator and nodes do, to standard error."`
 }
 
 // Help shows an example.
@@ -210,6 +211,10 @@ func (c *runCommand) plan(schema *feature.Schema, members []sim.Member) (*federa
 	if err != nil {
 		return nil, err
 	}
+	privacy, err := c.privacyFlags.plan()
+	if err != nil {
+		return nil, err
+	}
 	p := &federation.Plan{
 		Name: "bench",
 		Declaration: federation.Declaration{
@@ -226,6 +231,7 @@ func (c *runCommand) plan(schema *feature.Schema, members []sim.Member) (*federa
 		Batch:        c.Batch,
 		Algorithm:    algorithm,
 		Seed:         c.Seed,
+		Privacy:      privacy,
 		Gates:        []fairness.Gate{{Metric: countGate(schema), Bound: fairness.Point, AtLeast: &never}},
 	}
 	if c.Search != "" {
@@ -239,7 +245,10 @@ func (c *runCommand) plan(schema *feature.Schema, members []sim.Member) (*federa
 	}
 	p.Cohort.Minimum = secagg.Threshold(len(members))
 	p.WithDefaults()
-	if err := p.Validate(); err != nil {
+	if err = p.Calibrate(); err == nil {
+		err = p.Validate()
+	}
+	if err != nil {
 		return nil, errors.Join(errors.New("these settings do not make a plan"), err)
 	}
 	return p, nil

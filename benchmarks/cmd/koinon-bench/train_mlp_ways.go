@@ -11,6 +11,7 @@ import (
 type mlpWay struct {
 	name  string
 	epoch func() (rows int, loss float64, err error)
+	after func() (loss float64, err error) // where an epoch does not see it; not timed
 	close func() error
 }
 
@@ -19,6 +20,8 @@ const (
 	// stockBatches is a run of Gorgonia's own operations: the others go through
 	// all rows, which would take these long.
 	stockBatches = 60
+	// The noise of a plan of epsilon 3 over 15 rounds; cost does not depend on it.
+	mlpClip, mlpNoise = 10, 1.226
 )
 
 func (b *mlpBench) ways(m *feature.Matrix) ([]mlpWay, error) {
@@ -30,8 +33,29 @@ func (b *mlpBench) ways(m *feature.Matrix) ([]mlpWay, error) {
 	if err != nil {
 		return nil, err
 	}
+	clipped, err := b.private("plan, clipped integers", m, 0)
+	if err != nil {
+		return nil, err
+	}
+	noisy, err := b.private("plan, clipped, noise", m, mlpNoise)
+	if err != nil {
+		return nil, err
+	}
 	own, err := b.stock(m)
-	return []mlpWay{plan, graph, own}, err
+	return []mlpWay{plan, graph, own, clipped, noisy}, err
+}
+
+// private is the training of a node under record-level privacy: Poisson batches,
+// each row's gradient clipped and counted in integers, and noise once a step.
+func (b *mlpBench) private(name string, m *feature.Matrix, noise float64) (mlpWay, error) {
+	t, err := train.NewPrivateTrainer(train.Settings{Architecture: b.spec(), Rate: mlpRate, Batch: b.Batch, Seed: b.seed}, m, mlpClip, noise)
+	if err != nil {
+		return mlpWay{}, err
+	}
+	return mlpWay{name: name, epoch: func() (int, float64, error) {
+		rows, err := t.Epoch()
+		return rows, 0, err
+	}, after: t.Loss, close: t.Close}, nil
 }
 
 // ours is the training of a node.
@@ -43,10 +67,10 @@ func (b *mlpBench) ours(name string, m *feature.Matrix, tape bool) (mlpWay, erro
 	if tape {
 		t.UseTape()
 	}
-	return mlpWay{name, func() (int, float64, error) {
+	return mlpWay{name: name, epoch: func() (int, float64, error) {
 		loss, err := t.Epoch()
 		return m.Rows, loss, err
-	}, t.Close}, nil
+	}, close: t.Close}, nil
 }
 
 // stock goes through the first rows in their order.
@@ -61,7 +85,7 @@ func (b *mlpBench) stock(m *feature.Matrix) (mlpWay, error) {
 		return mlpWay{}, err
 	}
 	batches := min(m.Rows/b.Batch, stockBatches)
-	return mlpWay{"stock Gorgonia", func() (int, float64, error) {
+	return mlpWay{name: "stock Gorgonia", epoch: func() (int, float64, error) {
 		sum := 0.0
 		for i := range batches {
 			from, to := i*b.Batch, (i+1)*b.Batch
@@ -72,5 +96,5 @@ func (b *mlpBench) stock(m *feature.Matrix) (mlpWay, error) {
 			sum += loss
 		}
 		return batches * b.Batch, sum / float64(batches), nil
-	}, n.Close}, nil
+	}, close: n.Close}, nil
 }

@@ -60,9 +60,15 @@ type checkPlanCommand struct {
 	output
 	Plan  string `arg:"" help:"plan.yaml." type:"path"`
 	Start string `help:"Directory of the release that warm_start names: check that it fits." placeholder:"DIR" type:"path" env:"-"`
+	Rows  int64  `help:"Training rows of the whole cohort, to set the noise of a plan with privacy against them." placeholder:"N" env:"-"`
 }
 
-func (checkPlanCommand) Help() string { return "Example:\n  koinon-coordinator plan check plan.yaml" }
+func (checkPlanCommand) Help() string {
+	return `With privacy.dp: record it prints what the accountant is given and what it finds, and fills in noise that is left out.
+
+Example:
+  koinon-coordinator plan check plan.yaml --rows 50000`
+}
 
 // planFacts is what a plan means.
 type planFacts struct {
@@ -81,7 +87,8 @@ type planFacts struct {
 	Stop      string   `json:"stop,omitempty"`
 	Start     string   `json:"warm_start,omitempty"`
 
-	Trees *treeFacts `json:"trees,omitempty"`
+	Trees   *treeFacts    `json:"trees,omitempty"`
+	Privacy *privacyFacts `json:"privacy,omitempty"`
 }
 
 // treeFacts is what a plan of trees means besides.
@@ -137,6 +144,9 @@ func (f planFacts) print(std cli.Streams) {
 	if f.Trees != nil {
 		f.Trees.print(std)
 	}
+	if f.Privacy != nil {
+		f.Privacy.print(std)
+	}
 	fmt.Fprintf(std.Out, "gates       %d, fixed now\nvalid until %s\n", f.Gates, f.Valid)
 }
 
@@ -149,10 +159,20 @@ func (c *checkPlanCommand) Run(std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return cli.PrintJSON(std.Out, factsOf(p))
+	facts := factsOf(p)
+	if facts.Privacy, err = privacyOf(p, true); err != nil {
+		return err
 	}
-	factsOf(p).print(std)
+	if c.Rows > 0 && facts.Privacy != nil {
+		facts.Privacy.judge(p, c.Rows)
+	}
+	if c.JSON {
+		return cli.PrintJSON(std.Out, facts)
+	}
+	facts.print(std)
+	if facts.Privacy != nil {
+		fmt.Fprintf(std.Out, "signed as   privacy: %s\n", privacyLine(p.Privacy))
+	}
 	return nil
 }
 

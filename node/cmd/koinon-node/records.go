@@ -18,41 +18,8 @@ import (
 )
 
 type budgetCommands struct {
-	Show   budgetShowCommand   `cmd:"" help:"What each plan has cost."`
+	Show   budgetShowCommand   `cmd:"" help:"What each plan has cost, and what is left for records."`
 	Verify budgetVerifyCommand `cmd:"" help:"Check the ledger from its first to its last entry."`
-}
-
-type budgetShowCommand struct {
-	place
-	output
-}
-
-// Help shows an example.
-func (budgetShowCommand) Help() string {
-	return "Lists for each plan the sums this node put its vector into, and the different steps and evaluations among them.\n\nExample:\n\n  koinon-node budget show --dir /var/lib/koinon-node"
-}
-
-// Run implements the command.
-func (c *budgetShowCommand) Run(_ context.Context, std cli.Streams) error {
-	accounts, summary, err := budget.Show(c.dir().BudgetPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		accounts, summary, err = nil, chain.Summary{}, nil
-	}
-	if err != nil {
-		return hinted(err)
-	}
-	if c.JSON {
-		return cli.PrintJSON(std.Out, map[string]any{"accounts": accounts, "chain": summary})
-	}
-	t := cli.NewTable("PLAN", "SUMS", "STEPS", "EVALUATIONS", "LAST")
-	for _, a := range accounts {
-		sums := 0
-		for _, n := range a.Sums {
-			sums += n
-		}
-		t.Row(a.Plan.String()[:12], sums, a.Steps, a.Evaluations, time.Unix(a.Last, 0).UTC().Format(time.RFC3339))
-	}
-	return t.Print(std.Out)
 }
 
 type budgetVerifyCommand struct {
@@ -62,7 +29,7 @@ type budgetVerifyCommand struct {
 
 // Help shows an example.
 func (budgetVerifyCommand) Help() string {
-	return "Recomputes the hash chain of the ledger and checks every entry against the rules.\n\nExample:\n\n  koinon-node budget verify --dir /var/lib/koinon-node"
+	return "Recomputes the hash chain of the ledger, checks every entry against the rules, and counts epsilon again from the entries.\n\nExample:\n\n  koinon-node budget verify --dir /var/lib/koinon-node"
 }
 
 // Run implements the command.

@@ -117,10 +117,12 @@ func exposure(p *federation.Plan, n, t int) []string {
 			"Trees sum histograms of gradients by column and cell, one sum a level. The sign of a gradient in a cell with one row is that row's label; `cell` in the plan says how many rows are expected behind a cell.",
 			fmt.Sprintf("This node releases statistics and histograms only where all sums over this table, put together, single out nobody or at least %d members. Of %d members left out together, each can take its own part off.", p.Shed, p.Shed))
 	}
-	if p.Privacy.DP == "none" {
-		out = append(out, "No noise is added: the model and the sums are not anonymous in the sense of data protection law.")
+	if p.Privacy.DP == federation.DPNone {
+		return append(out, "No noise is added: the model and the sums are not anonymous in the sense of data protection law.")
 	}
-	return out
+	return append(out,
+		fmt.Sprintf("This node adds noise of its own to everything it computes from training rows, row counts included: whatever becomes of it, each training record is protected with epsilon %v at delta %v if every step is answered once. A step answered anew after a restart counts again; `koinon-node budget show` adds it all up.", p.Privacy.Epsilon, p.Privacy.Delta),
+		"Test rows are not covered by that: their scores enter the evaluation's counts without noise. A person with several records has the protection of all of them together, and so has one with records in several countries.")
 }
 
 func (v planView) print(w io.Writer) error {
@@ -152,6 +154,10 @@ func (v planView) print(w io.Writer) error {
 	line("features", "%s", columns(p.Schema.Features()))
 	line("groups", "%s (measured, never features)", columns(p.Schema.Groups()))
 	line("denied", "%s", strings.Join(d.Features.Deny, ", "))
+	if m := p.Mechanisms(); m != nil {
+		line("privacy", "epsilon %v at delta %v; statistics: noise %v; training: rate %v, noise %v, %d steps", p.Privacy.Epsilon, p.Privacy.Delta,
+			m[0].Noise, m[1].Rate, m[1].Noise, m[1].Steps)
+	}
 	line("batch", "up to %d sums from one key set-up", p.Batch)
 	line("deadlines", "%v ticks", p.Deadlines.Ticks())
 	b.WriteString("\nWhat its sums reveal:\n")

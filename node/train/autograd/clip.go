@@ -21,6 +21,8 @@ type factor struct {
 	x, d      []float32
 	in, width int // numbers of x and d in a row
 	ones      float32
+
+	weights, table, bias part // what they are the derivatives of; a part of length 0 is not there
 }
 
 // factorOf notes the factors of a layer: its inputs and the derivative of its
@@ -59,23 +61,7 @@ func (n *Net) runOnly(parameters bool) {
 
 // scaleRows multiplies what belongs to a row by min(1, clip/norm of its derivative).
 func (n *Net) scaleRows(clip float64) error {
-	if n.scratch[0] == nil {
-		for i := range n.scratch {
-			n.scratch[i] = make([]float32, n.batch)
-		}
-	}
-	total, left, right := n.scratch[0][:n.live], n.scratch[1][:n.live], n.scratch[2][:n.live]
-	clear(total)
-	for _, f := range n.factors {
-		clear(left)
-		if f.x != nil {
-			kernel.Squares(left, f.x, f.in)
-		}
-		kernel.Squares(right, f.d, f.width)
-		for i, d := range right {
-			total[i] += (left[i] + f.ones) * d
-		}
-	}
+	total := n.squares(nil)
 	for i, square := range total {
 		norm := math.Sqrt(float64(square))
 		if math.IsNaN(norm) || math.IsInf(norm, 0) {
@@ -91,6 +77,33 @@ func (n *Net) scaleRows(clip float64) error {
 		}
 	}
 	return nil
+}
+
+// squares returns the squared norm of each live row's derivative. It keeps those
+// of each factor's x in left, which may be nil.
+func (n *Net) squares(left [][]float32) []float32 {
+	if n.scratch[0] == nil {
+		for i := range n.scratch {
+			n.scratch[i] = make([]float32, n.batch)
+		}
+	}
+	total, right := n.scratch[0][:n.live], n.scratch[2][:n.live]
+	clear(total)
+	for k, f := range n.factors {
+		x := n.scratch[1][:n.live]
+		if left != nil {
+			x = left[k][:n.live]
+		}
+		clear(x)
+		if f.x != nil {
+			kernel.Squares(x, f.x, f.in)
+		}
+		kernel.Squares(right, f.d, f.width)
+		for i, d := range right {
+			total[i] += (x[i] + f.ones) * d
+		}
+	}
+	return total
 }
 
 // SumClipped is Sum with the derivative of each row scaled down to the norm

@@ -41,6 +41,7 @@ type Net struct {
 
 	factors []factor // of the derivatives, for clipping
 	scratch [3][]float32
+	counter *counter // for sums of integers
 }
 
 // part is one parameter node: a run of params and of grad.

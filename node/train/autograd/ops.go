@@ -29,7 +29,7 @@ func (n *Net) linear(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 				return nil, err
 			}
 		}
-		n.factorOf(factor{x: n.values(args[0]), d: n.values(dz), in: l.in, width: l.units, ones: 1})
+		n.factorOf(factor{x: n.values(args[0]), d: n.values(dz), in: l.in, width: l.units, ones: 1, weights: l.w, bias: l.b})
 		var dx, dw, db *gorgonia.Node
 		if dw, err = n.weightBack(l, args[0], dz); err != nil {
 			return nil, err

@@ -37,7 +37,7 @@ func (n *Net) gather(width int, table part) (*gorgonia.Node, error) {
 	wrt := make([]bool, len(args))
 	wrt[1] = true
 	forward.differentiable(wrt, func(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-		n.factorOf(factor{d: n.values(grad), width: width, ones: 1}) // numbers have no derivative there
+		n.factorOf(factor{d: n.values(grad), width: width, ones: 1, table: table}) // numbers have no derivative there
 		derivatives := make(gorgonia.Nodes, len(in))
 		node, err := n.apply(n.intoPart(table, "gather dtable", tensor.Shape{n.tableLen}, func(d []float32, v []input) {
 			n.scatter(d, v[0].i, v[1].f, width)
@@ -119,7 +119,7 @@ func (n *Net) addSlots(out []float32, c []int32, table []float32) {
 func (n *Net) sparseLinearBack(l logistic, in gorgonia.Nodes, grad *gorgonia.Node) (_ gorgonia.Nodes, err error) {
 	k, cats := n.shape.Numbers, len(n.spans)
 	derivatives := make(gorgonia.Nodes, len(in))
-	f := factor{d: n.values(grad), in: k, width: 1, ones: float32(cats + 1)}
+	f := factor{d: n.values(grad), in: k, width: 1, ones: float32(cats + 1), weights: l.numbers, table: l.table, bias: l.bias}
 	if k > 0 {
 		f.x = n.x
 	}

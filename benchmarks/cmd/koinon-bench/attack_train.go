@@ -5,11 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"math/rand/v2"
 
 	"github.com/koinon-eu/koinon/crypto/ring"
+	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/node/train"
@@ -81,7 +80,7 @@ func sumStep(machine *schedule.Machine, step schedule.Step, members []*train.Mem
 		if err != nil {
 			return fmt.Errorf("node %d: %w", i+1, err)
 		}
-		words, err := step.Encoding.Encode(v.X, v.Ints, v.Rows, io.Reader(rnd))
+		words, err := step.Encoding.Encode(v.X, v.Ints, v.Rows, rnd)
 		if err != nil {
 			return fmt.Errorf("node %d: %w", i+1, err)
 		}
@@ -103,34 +102,40 @@ func streamKey(seed, node, step uint64) (key [32]byte) {
 	return key
 }
 
-// sureness is the log-odds that the machine's model gives to each candidate's own label.
+// sureness is the log-odds that the machine's model gives to each candidate's own
+// label. They are never probabilities in between, which are all 1 where a model is
+// very sure.
 func (a *attackTarget) sureness(machine *schedule.Machine) ([]float64, error) {
-	scores, err := a.scores(machine)
+	logits, err := a.logits(machine)
 	if err != nil {
 		return nil, err
 	}
-	const least = 1e-15 // of a probability whose logarithm is taken
-	for i, p := range scores {
-		scores[i] = math.Log(max(p, least)) - math.Log(max(1-p, least))
-		if a.table.Label()[i] == 0 {
-			scores[i] = -scores[i]
+	for i, label := range a.table.Label() {
+		if label == 0 {
+			logits[i] = -logits[i]
 		}
 	}
-	return scores, nil
+	return logits, nil
 }
 
-func (a *attackTarget) scores(machine *schedule.Machine) ([]float64, error) {
+func (a *attackTarget) logits(machine *schedule.Machine) ([]float64, error) {
 	all := make([]int32, a.table.Rows())
 	for i := range all {
 		all[i] = int32(i)
 	}
 	encoder := machine.Encoder()
-	if machine.Forest() == nil {
-		matrix, err := encoder.EncodeRows(a.table, all)
-		if err != nil {
-			return nil, err
-		}
-		return train.Scores(machine.Config().Architecture, machine.Params(), matrix)
+	if machine.Forest() != nil {
+		return treeLogits(machine.Forest().Ensemble(), encoder, a.table, all)
 	}
-	return scoreRows(machine.Forest().Ensemble(), encoder, a.table, all)
+	rows, err := encoder.EncodeRows(a.table, all)
+	if err != nil {
+		return nil, err
+	}
+	model, err := arch.NewModel(machine.Config().Architecture, train.Shape(rows), machine.Params())
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float64, len(all))
+	model.Logits(arch.Batch{Rows: rows.Rows, X: rows.X, C: rows.C}, out)
+	return out, nil
 }

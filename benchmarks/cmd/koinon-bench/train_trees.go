@@ -49,6 +49,15 @@ func (e *treesEngine) train(table *feature.Table, t *stopwatch) ([]float64, erro
 
 // scoreRows returns the probability of each of the given rows.
 func scoreRows(ensemble *trees.Ensemble, encoder *feature.Encoder, table *feature.Table, rows []int32) ([]float64, error) {
+	scores, err := treeLogits(ensemble, encoder, table, rows)
+	for i, z := range scores {
+		scores[i] = trees.Sigmoid(z)
+	}
+	return scores, err
+}
+
+// treeLogits returns the log-odds of each of the given rows.
+func treeLogits(ensemble *trees.Ensemble, encoder *feature.Encoder, table *feature.Table, rows []int32) ([]float64, error) {
 	cells, err := ensemble.Bins.Cells(encoder, table, rows)
 	if err != nil {
 		return nil, err
@@ -57,12 +66,6 @@ func scoreRows(ensemble *trees.Ensemble, encoder *feature.Encoder, table *featur
 	if err != nil {
 		return nil, err
 	}
-	scores := make([]float64, len(rows))
-	if err := scorer.Logits(cells, scores); err != nil {
-		return nil, err
-	}
-	for i, z := range scores {
-		scores[i] = trees.Sigmoid(z)
-	}
-	return scores, nil
+	out := make([]float64, len(rows))
+	return out, scorer.Logits(cells, out)
 }

@@ -46,7 +46,7 @@ func TestWarmStart(t *testing.T) {
 	}
 	_, err = parse("{kind: logistic, l2: 1.0}", "{kind: trees}", "algorithm: {name: fedadam, rounds: 60}", "", "cohort:", "warm_start: {release: "+artifactDigest+"}\ncohort:")
 	require.ErrorContains(t, err, "no warm_start for trees")
-	_, err = parse("cohort:", "privacy: {secure_aggregation: required, dp: record}\nwarm_start: {release: "+artifactDigest+"}\ncohort:")
+	_, err = parse("cohort:", "privacy: {secure_aggregation: required, dp: record, epsilon: 3}\nwarm_start: {release: "+artifactDigest+"}\ncohort:")
 	require.ErrorContains(t, err, "warm_start with privacy.dp")
 	policy, err := federation.ParsePolicy([]byte("refuse_releases: [" + artifactDigest + "]\n"))
 	require.NoError(t, err)
@@ -69,7 +69,7 @@ func TestStop(t *testing.T) {
 	require.ErrorContains(t, err, "stop.patience 0")
 	_, err = parse("algorithm: {name: fedadam, rounds: 60}", "algorithm: {stop: {patience: 3}}", "{kind: logistic, l2: 1.0}", "{kind: trees}")
 	require.ErrorContains(t, err, "architecture.trees.patience")
-	_, err = parse("rounds: 60", "rounds: 60, stop: {patience: 8}", "cohort:", "privacy: {secure_aggregation: required, dp: record}\ncohort:")
+	_, err = parse("rounds: 60", "rounds: 60, stop: {patience: 8}", "cohort:", "privacy: {secure_aggregation: required, dp: record, epsilon: 3}\ncohort:")
 	require.ErrorContains(t, err, "algorithm.stop with privacy.dp")
 	cold, err := parse()
 	require.NoError(t, err)

@@ -41,6 +41,8 @@ type envelope struct {
 	sure    []uint64
 	guide   [guides + 1]uint16 // first strip that a point of this leading part may be in
 	margin  float64
+	points  uint64 // of both signs
+	limit   uint64 // below it a word is drawn in vain (Lemire 2019)
 }
 
 const (
@@ -49,7 +51,7 @@ const (
 
 	stripsPerSigma = 64 // at least half as many
 	bulkReach      = 13 // σ that the strips cover: what lies beyond has a height of 2⁻¹²²
-	drawBits       = 61 // that hold every point
+	drawBits       = 53 // that hold every point: so few that hardly a word is drawn in vain
 	guideBits      = 10
 	guides         = 1 << guideBits
 	// floatMargin bounds the relative error of f in float64, which is below 2⁻⁴³:
@@ -85,6 +87,8 @@ func NewBulk(sigma float64, r io.Reader) (*Bulk, error) {
 		}
 	}
 	e.ends[e.strips] = sum + e.heights[e.strips]<<(shift+tailShift+1)
+	e.points = 2 * e.ends[e.strips]
+	e.limit = -e.points % e.points
 	strip := 0
 	for i := range e.guide {
 		for strip < e.strips && e.ends[strip] <= uint64(i)<<(drawBits-guideBits) {
@@ -108,9 +112,12 @@ func (e *envelope) scaled(x uint64) float64 {
 func (b *Bulk) Next() (int64, error) {
 	e := b.envelope
 	for {
-		sign := b.below(2 * e.ends[e.strips])
+		sign, low := bits.Mul64(b.word(), e.points)
 		if b.err != nil {
 			return 0, b.err
+		}
+		if low < e.limit {
+			continue
 		}
 		point := sign >> 1
 		i := int(e.guide[point>>(drawBits-guideBits)])
@@ -250,9 +257,8 @@ func (b *Bulk) word() uint64 {
 	if b.left == 0 && !b.fill() {
 		return math.MaxUint64
 	}
-	at := len(b.raw) - b.left
 	b.left -= 8
-	return binary.LittleEndian.Uint64(b.raw[at:])
+	return binary.LittleEndian.Uint64(b.raw[b.left&(len(b.raw)-1):])
 }
 
 func (b *Bulk) fill() bool {

@@ -49,22 +49,19 @@ func draw(dst, rows []int32, rate float64, rnd io.Reader) ([]int32, error) {
 	if err != nil {
 		return nil, err
 	}
-	words := wordReader{s: s}
 	halvings := min(maxHalvings, int(-math.Log2(rate)))
 	rest, below := math.Ldexp(rate, halvings), uint64(0)
 	if rest < 1 {
 		below = uint64(math.Ldexp(rest, 64))
 	}
+	words := wordReader{s: s}
 	for from := 0; from < len(rows); from += 64 {
-		in := ^uint64(0)
-		for range halvings {
-			in &= words.next()
-		}
+		in := words.all(halvings)
 		if n := len(rows) - from; n < 64 {
 			in &= 1<<n - 1
 		}
 		for ; in != 0; in &= in - 1 {
-			if rest >= 1 || words.next() < below {
+			if rest >= 1 || words.all(1) < below {
 				dst = append(dst, rows[from+bits.TrailingZeros64(in)])
 			}
 		}
@@ -78,18 +75,22 @@ const maxHalvings = 24
 // wordReader reads a stream in blocks.
 type wordReader struct {
 	s    *stream
-	raw  [2048]byte
-	left int
+	raw  [8192]byte
+	left []byte
 }
 
-func (w *wordReader) next() uint64 {
-	if w.left == 0 {
-		_, _ = w.s.Read(w.raw[:]) // always fills it
-		w.left = len(w.raw)
+// all returns the conjunction of the next n words; all ones for n = 0.
+func (w *wordReader) all(n int) uint64 {
+	if len(w.left) < 8*n {
+		_, _ = w.s.Read(w.raw[:]) // always fills it; what was left is given up
+		w.left = w.raw[:]
 	}
-	at := len(w.raw) - w.left
-	w.left -= 8
-	return binary.LittleEndian.Uint64(w.raw[at:])
+	and := ^uint64(0)
+	for i := range n {
+		and &= binary.LittleEndian.Uint64(w.left[8*i:])
+	}
+	w.left = w.left[8*n:]
+	return and
 }
 
 // eachPart calls f for 0 … n−1 on all cores.

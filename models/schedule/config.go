@@ -55,6 +55,8 @@ type Config struct {
 	MinRows      uint32 // a member with fewer training rows declines (S44); 0 means 1
 	RowsMax      uint32 // the most training rows of a member in a plan of trees (trees 7, 9); 0 follows from the statistics
 	Bins         int    // score bins of the tally; 0 means metrics.DefaultBins
+
+	Privacy *Privacy // noise by which single training rows are protected; nil for none
 }
 
 // WithDefaults returns the configuration with every zero field filled in.
@@ -89,6 +91,9 @@ func (c Config) Validate() error {
 	if c.Algorithm.Bits == 15 && c.Members > 64 { // V3
 		return fmt.Errorf("schedule: algorithm.bits 15 with %d members, it carries 64", c.Members)
 	}
+	if err := c.validatePrivacy(); err != nil {
+		return err
+	}
 	return c.validateRows()
 }
 
@@ -118,7 +123,8 @@ func (c Config) Digest() [32]byte {
 		MinRows      uint32         `json:"min_rows"`
 		Bins         int            `json:"bins"`
 		RowsMax      uint32         `json:"rows_max,omitempty"`
-	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.RowsMax})
+		Privacy      *Privacy       `json:"privacy,omitempty"`
+	}{schema[:], c.Architecture, c.Algorithm, c.Seed, c.Members, c.MinRows, c.Bins, c.RowsMax, c.Privacy})
 	if err != nil { // only NaN or Inf can fail, and Validate refuses both
 		panic("schedule: configuration does not marshal: " + err.Error())
 	}

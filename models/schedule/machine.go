@@ -112,7 +112,7 @@ func (m *Machine) Next() (Step, bool) {
 	step.Encoding = update.Encoding{
 		Members:    m.cfg.Members,
 		WeightBits: uint8(m.cfg.Algorithm.WeightBits),
-		WeightCap:  maxWeightCap,
+		WeightCap:  m.plainCap(),
 	}
 	switch step.Kind {
 	case Statistics:

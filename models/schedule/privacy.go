@@ -3,6 +3,7 @@ package schedule
 import (
 	"errors"
 
+	"github.com/koinon-eu/koinon/crypto/dp"
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/trees"
 )
@@ -67,4 +68,20 @@ func (m *Machine) plainCap() uint32 {
 		return 1
 	}
 	return maxWeightCap
+}
+
+// Mechanism is what the next step spends of a member's budget where it takes
+// part: the statistics' one sum, or a sum of additive growth, each with every row
+// in it. False for a step without noise (trees 59).
+func (m *Machine) Mechanism() (dp.Mechanism, bool) {
+	if m.cfg.Privacy == nil {
+		return dp.Mechanism{}, false
+	}
+	switch m.kind() {
+	case Statistics:
+		return dp.Mechanism{Rate: 1, Noise: m.cfg.Privacy.StatisticsNoise, Steps: 1}, true
+	case Grow:
+		return dp.Mechanism{Rate: 1, Noise: m.cfg.Privacy.Noise, Steps: 1}, true
+	}
+	return dp.Mechanism{}, false
 }

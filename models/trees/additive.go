@@ -28,7 +28,8 @@ const (
 	additiveBits  = 20  // s, in cells of two words: noise would borrow from a packed word's other half (trees 61)
 	largestStep   = 0.5 // by which an epoch moves the log-odds of a range
 	maxNoise      = 1e6 // largest σ/Δ
-	noiseTail     = 64  // standard deviations beyond which no sum of honest noise is, to 1 in e²⁰⁰⁰
+	maxSigma      = 1 << 40
+	noiseTail     = 64 // standard deviations beyond which no sum of honest noise is, to 1 in e²⁰⁰⁰
 	defaultEpochs = 30
 )
 
@@ -71,10 +72,19 @@ func (p Params) validateAdditive() error {
 		name string
 		set  bool
 	}{
-		{"trees", p.Trees != 0}, {"depth", p.Depth != rangeDepth}, {"cell", *p.Cell != 0}, {"min_hessian", *p.MinHessian != 0},
-		{"l1", p.L1 != 0}, {"gain", p.Gain != 0}, {"category_l2", *p.CategoryL2 != 0}, {"category_smooth", *p.CategorySmooth != 0},
-		{"columns", p.Columns != 1}, {"rows", p.Rows != 1}, {"trees_per_step", p.TreesPerStep != 1},
-		{"patience", p.Patience != 0}, {"validation", p.Validation != 0},
+		{"trees", p.Trees != 0},
+		{"depth", p.Depth != rangeDepth},
+		{"cell", *p.Cell != 0},
+		{"min_hessian", *p.MinHessian != 0},
+		{"l1", p.L1 != 0},
+		{"gain", p.Gain != 0},
+		{"category_l2", *p.CategoryL2 != 0},
+		{"category_smooth", *p.CategorySmooth != 0},
+		{"columns", p.Columns != 1},
+		{"rows", p.Rows != 1},
+		{"trees_per_step", p.TreesPerStep != 1},
+		{"patience", p.Patience != 0},
+		{"validation", p.Validation != 0},
 	} {
 		if f.set {
 			return fmt.Errorf("trees: %s has no meaning with growth: %s, whose keys are epochs, rate, bins, floor, l2 and weights", f.name, Additive)
@@ -132,6 +142,9 @@ func (m *Machine) checkAdditive() error {
 	if n := m.params.Epochs * columns; n > MaxTrees {
 		return fmt.Errorf("trees: %d epochs of %d columns are %d trees, at most %d", m.params.Epochs, columns, n, MaxTrees)
 	}
+	if s := m.Sigma(); s > maxSigma {
+		return fmt.Errorf("trees: noise of σ %.3g in units of 2^-%d, at most %d", s, additiveBits, int64(maxSigma))
+	}
 	if share := m.cfg.NoiseShare(columns); share >= NoiseRefuses {
 		return fmt.Errorf("%w: %d positives of %d; the noise of a sum is %.2g of what they vary by, %v is too much: raise epsilon, or train on more rows",
 			ErrNoise, m.cfg.Positives, m.cfg.Rows, share, NoiseRefuses)
@@ -186,43 +199,51 @@ func (m *Machine) sumSigma() float64 {
 // epoch is the number of the epoch that begins after so many trees.
 func (m *Machine) epoch(first int) int { return first / m.perStep }
 
-// ranges divides the cells of every column for an epoch: a number's at cuts
-// drawn by PRF(plan, epoch, column), its missing cell alone, so that a range is
-// an interval; a category's into groups of about the same size (trees 58).
+// ranges divides the cells of every column for an epoch, by PRF(plan, epoch,
+// column) and nothing that data have a say in (trees 58): into intervals, or a
+// category in every other epoch into groups without order. The order of a
+// category's listed values counts as one, because nomenclatures put like beside
+// like; groups tell apart what it does not.
 func (m *Machine) ranges(epoch int) *Grid {
 	g := &Grid{}
 	for _, c := range m.eligible() {
-		gc := divide(&m.bins.Columns[c], func(n int) []int { return m.shuffled(epoch, c, n) })
-		gc.Column = c
+		col := &m.bins.Columns[c]
+		gc := GridColumn{Column: c, Groups: min(col.Cells, maxRanges)}
+		switch {
+		case col.Cells <= maxRanges:
+		case col.IsCategory() && epoch%2 == 0:
+			gc.Map = m.groups(epoch, c)
+		default:
+			gc.Map = m.intervals(epoch, c)
+		}
 		g.Columns = append(g.Columns, gc)
 		g.Cells += gc.Groups
 	}
 	return g
 }
 
-// divide makes at most maxRanges groups of a column's cells; shuffled gives an
-// order of the first n.
-func divide(c *Column, shuffled func(n int) []int) GridColumn {
-	if c.Cells <= maxRanges {
-		return GridColumn{Groups: c.Cells}
+// groups puts cells into maxRanges groups of about the same size.
+func (m *Machine) groups(epoch, column int) []uint16 {
+	out := make([]uint16, m.bins.Columns[column].Cells)
+	for i, cell := range m.shuffled(epoch, column, len(out)) {
+		out[cell] = uint16(i % maxRanges)
 	}
-	out := GridColumn{Groups: maxRanges, Map: make([]uint16, c.Cells)}
-	if c.IsCategory() {
-		for i, cell := range shuffled(c.Cells) {
-			out.Map[cell] = uint16(i % maxRanges)
-		}
-		return out
-	}
-	values, ranges := c.Cells, maxRanges
+	return out
+}
+
+// intervals puts cells between cuts; the missing cell of a number is alone.
+func (m *Machine) intervals(epoch, column int) []uint16 {
+	c := &m.bins.Columns[column]
+	out, values, ranges := make([]uint16, c.Cells), c.Cells, maxRanges
 	if c.ownMissing() {
 		values, ranges = values-1, ranges-1
-		out.Map[values] = uint16(ranges)
+		out[values] = uint16(ranges)
 	}
-	cuts := shuffled(values - 1)[:ranges-1]
+	cuts := m.shuffled(epoch, column, values-1)[:ranges-1]
 	slices.Sort(cuts)
 	group := 0
 	for cell := range values {
-		out.Map[cell] = uint16(group)
+		out[cell] = uint16(group)
 		if group < len(cuts) && cell == cuts[group] {
 			group++
 		}

@@ -203,8 +203,8 @@ func (p Params) heaviest() float64 { return max(p.Weights[0], p.Weights[1]) }
 type Scale struct {
 	Bits        int
 	HessianBits int  // Bits+2, for the range of both lanes to be the same; additive growth sums 2h: Bits+1 (trees 58)
-	Wide       bool // two words a cell instead of one (trees 6, 8)
-	Stochastic bool // rounding by chance, without bias; otherwise to nearest (trees 8)
+	Wide        bool // two words a cell instead of one (trees 6, 8)
+	Stochastic  bool // rounding by chance, without bias; otherwise to nearest (trees 8)
 
 	limit        int64   // of |Σĝ| and Σĥ
 	unitG, unitH float64 // 2^−Bits and 2^−HessianBits: exact, so that products with them are

@@ -70,7 +70,7 @@ func (m *Member) local(machine *schedule.Machine, step schedule.Step, rnd io.Rea
 		}
 		return m.trainVector(machine, step, rnd)
 	case schedule.Grow:
-		return m.growVector(machine)
+		return m.growVector(machine, step)
 	case schedule.Evaluate:
 		if err := m.encode(machine.Encoder()); err != nil {
 			return Vector{}, err
@@ -297,7 +297,8 @@ func (m *Member) evaluateVector(machine *schedule.Machine) (Vector, error) {
 	if err != nil {
 		return Vector{}, err
 	}
-	if f.Alone != nil {
+	// Gains follow from models that members train alone, without noise.
+	if f.Alone != nil && machine.Config().Privacy == nil {
 		if err := schema.SetGain(ints, f.Federated, f.Alone, f.Labels); err != nil {
 			return Vector{}, err
 		}

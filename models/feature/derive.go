@@ -17,21 +17,42 @@ func (s *Statistics) Encoder() (*Encoder, error) {
 		column, _ := s.schema.Column(c.name())
 		switch st := c.(type) {
 		case *numberStat:
-			if n, reason := st.derive(); reason == "" {
-				e.Number = append(e.Number, n)
-			} else {
-				e.Dropped = append(e.Dropped, Dropped{c.name(), reason})
-			}
+			e.addNumber(st.column, st.root.leaves(nil, 0, 0), st.missing, Floor)
+		case *noisyNumber:
+			e.addNumber(st.column, st.leaves(), st.missing, threshold(s.summedSigma(), drown))
 		case *listedStat:
 			e.addCategory(column, st.values, st.slots())
 		case *learntStat:
 			e.addCategory(column, st.names, st.slots(s.rows))
+		case *noisyCategory:
+			e.addCategory(column, st.values, st.kept)
+		case *declaredGroup:
+			e.Group = append(e.Group, GroupColumn{st.column, st.values})
 		}
 	}
-	if len(e.Number)+len(e.Category) == 0 {
-		return nil, errors.New("statistics: every feature column is constant or empty")
+	if s.noise != nil {
+		for i := range e.Dropped {
+			e.Dropped[i].Reason = "one value or none stands out of the noise"
+		}
 	}
-	return e, nil
+	switch {
+	case len(e.Number)+len(e.Category) > 0:
+		return e, nil
+	case s.noise != nil:
+		return nil, errDrowned
+	}
+	return nil, errors.New("statistics: every feature column is constant or empty")
+}
+
+// addNumber adds a column with the leaves and missing rows that stand for it.
+func (e *Encoder) addNumber(column string, leaves []leaf, missing, floor int64) {
+	n, reason := deriveNumber(leaves, missing, floor)
+	if reason != "" {
+		e.Dropped = append(e.Dropped, Dropped{column, reason})
+		return
+	}
+	n.Column = column
+	e.Number = append(e.Number, n)
 }
 
 // addCategory adds a column with the training rows of each of its slots.
@@ -61,9 +82,9 @@ func (e *Encoder) addCategory(c Column, values []string, slots []int64) {
 	}
 }
 
-// derive turns the leaves of a number into its encoding.
-func (n *numberStat) derive() (Number, string) {
-	leaves := n.root.leaves(nil, 0, 0)
+// deriveNumber turns the leaves of a number into its encoding: no cut leaves
+// fewer than floor rows on a side, and fewer missing ones have no indicator.
+func deriveNumber(leaves []leaf, missing, floor int64) (Number, string) {
 	var rows int64
 	for _, l := range leaves {
 		rows += l.rows
@@ -71,15 +92,15 @@ func (n *numberStat) derive() (Number, string) {
 	switch {
 	case rows == 0:
 		return Number{}, "empty in every training row"
-	case rows < Floor:
-		return Number{}, fmt.Sprintf("fewer than %d training rows hold a value", Floor)
+	case rows < floor:
+		return Number{}, fmt.Sprintf("fewer than %d training rows hold a value", floor)
 	}
 	counts := make([]int64, len(leaves))
 	for i, l := range leaves {
 		counts[i] = l.rows
 	}
-	ends := Quantiles(counts, maxCuts+1, Floor)
-	out := Number{Column: n.column, Indicator: n.missing >= Floor}
+	ends := Quantiles(counts, maxCuts+1, floor)
+	out := Number{Indicator: missing >= floor}
 	for _, end := range ends[:len(ends)-1] {
 		out.Cuts = append(out.Cuts, leaves[end-1].high())
 	}

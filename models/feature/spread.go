@@ -43,10 +43,19 @@ func (s *Statistics) spread(c statColumn) Spread {
 		return Spread{Column: st.column, Category: true, Rows: st.slots()}
 	case *learntStat:
 		return Spread{Column: st.column, Category: true, Rows: st.slots(s.rows)}
+	case *noisyCategory:
+		return Spread{Column: st.column, Category: true, Rows: st.kept}
+	case *numberStat:
+		return numberSpread(st.column, st.missing, st.root.leaves(nil, 0, 0))
+	case *noisyNumber:
+		return numberSpread(st.column, st.missing, st.leaves())
 	}
-	st := c.(*numberStat)
-	out := Spread{Column: st.column, Missing: st.missing}
-	for _, l := range st.root.leaves(nil, 0, 0) {
+	return Spread{Column: c.name()}
+}
+
+func numberSpread(column string, missing int64, leaves []leaf) Spread {
+	out := Spread{Column: column, Missing: missing}
+	for _, l := range leaves {
 		out.Rows, out.High = append(out.Rows, l.rows), append(out.High, l.high())
 	}
 	return out

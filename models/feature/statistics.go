@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -50,6 +51,7 @@ var errDone = errors.New("statistics: all sums are already applied")
 // step before found (trees 11–16).
 type Statistics struct {
 	schema  *Schema
+	noise   *Noise // of private statistics, nil without
 	columns []statColumn
 	applied [][]int64 // the sums so far: the whole state follows from them
 	rows    int64
@@ -89,8 +91,12 @@ func NewStatistics(s *Schema) *Statistics {
 func (s *Statistics) step() int { return len(s.applied) + 1 }
 
 // Done reports whether no sum is left to ask for. The second and third are
-// left out if nothing is heavy enough to be looked into.
+// left out if nothing is heavy enough to be looked into. Private statistics have
+// one.
 func (s *Statistics) Done() bool {
+	if s.noise != nil {
+		return s.step() > 1
+	}
 	return s.step() > statisticsSteps || s.step() > 1 && s.Words() == headWords
 }
 
@@ -98,7 +104,7 @@ const headWords = 2 // rows, positives
 
 // Words returns the length of the next vector; 0 when done.
 func (s *Statistics) Words() int {
-	if s.step() > statisticsSteps {
+	if s.step() > statisticsSteps || s.noise != nil && s.Done() {
 		return 0
 	}
 	n := headWords
@@ -108,11 +114,16 @@ func (s *Statistics) Words() int {
 	return n
 }
 
-// Query names the next vector: a SHA-256 over the schema, the step and all
-// cells and buckets it asks for.
+// Query names the next vector: a SHA-256 over the schema, the step, all cells
+// and buckets it asks for and, in private statistics, the noise.
 func (s *Statistics) Query() [32]byte {
 	d := s.schema.Digest()
 	b := append([]byte("koinon statistics 1\x00"), d[:]...)
+	if s.noise != nil {
+		b = append([]byte("koinon private statistics 1\x00"), d[:]...)
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(s.noise.Sigma))
+		b = binary.BigEndian.AppendUint64(b, uint64(s.noise.Members))
+	}
 	b = append(b, byte(s.step()))
 	for _, c := range s.columns {
 		b = binary.BigEndian.AppendUint32(b, uint32(c.words(s.step())))
@@ -122,7 +133,7 @@ func (s *Statistics) Query() [32]byte {
 }
 
 // Bound is the largest word a member with that many rows can hold in the next
-// vector: a count, or in step 3 a sum of 4-byte words.
+// vector, before noise: a count, or in step 3 a sum of 4-byte words.
 func (s *Statistics) Bound(rows uint32) uint64 {
 	if s.step() < statisticsSteps {
 		return uint64(rows)
@@ -130,14 +141,15 @@ func (s *Statistics) Bound(rows uint32) uint64 {
 	return uint64(rows) * (1<<32 - 1)
 }
 
-// Rows returns the labelled training rows of the first sum, 0 before it.
+// Rows returns the labelled training rows of the first sum, with its noise, 0
+// before it.
 func (s *Statistics) Rows() int64 { return s.rows }
 
 // Positives returns how many of Rows are positive.
 func (s *Statistics) Positives() int64 { return s.pos }
 
 // Count returns a member's vector for the next sum: Words() integers, none
-// above Bound(rows). The table must have been read under the same schema.
+// above Bound(rows), and none with noise, which the member adds. The table must have been read under the same schema.
 func (s *Statistics) Count(t *Table) ([]int64, error) {
 	if s.Done() {
 		return nil, errDone
@@ -165,7 +177,8 @@ func (s *Statistics) Count(t *Table) ([]int64, error) {
 
 // Apply takes in the sum over the survivors. A sum of wrong length, with a
 // negative count, or whose columns do not add up to its rows is an error and
-// leaves the machine unusable.
+// leaves the machine unusable. With noise, counts may be negative and need not
+// add up; rows that do not stand out of it are an error.
 func (s *Statistics) Apply(sum []int64) error {
 	if s.Done() {
 		return errDone
@@ -173,6 +186,13 @@ func (s *Statistics) Apply(sum []int64) error {
 	step := s.step()
 	if len(sum) != s.Words() {
 		return fmt.Errorf("statistics: sum %d has %d words, want %d", step, len(sum), s.Words())
+	}
+	if s.noise != nil {
+		if err := s.applyPrivate(sum); err != nil {
+			return err
+		}
+		s.applied = append(s.applied, slices.Clone(sum))
+		return nil
 	}
 	rows, pos := sum[0], sum[1]
 	switch {
@@ -220,26 +240,51 @@ func whole(counts []int64, rows int64) error {
 	return err
 }
 
-const statisticsVersion = 1
+// Versions of the stored state.
+const (
+	statisticsVersion = 1
+	privateVersion    = 2 // words are signed varints
+)
 
 // MarshalBinary writes the state: a version byte, the number of sums applied,
-// then for each its length and its words as unsigned varints.
+// then for each its length and its words as varints, signed in private
+// statistics.
 func (s *Statistics) MarshalBinary() ([]byte, error) {
-	b := []byte{statisticsVersion, byte(len(s.applied))}
+	b := []byte{s.version(), byte(len(s.applied))}
 	for _, sum := range s.applied {
 		b = binary.AppendUvarint(b, uint64(len(sum)))
 		for _, w := range sum {
-			b = binary.AppendUvarint(b, uint64(w))
+			if s.noise != nil {
+				b = binary.AppendVarint(b, w)
+			} else {
+				b = binary.AppendUvarint(b, uint64(w))
+			}
 		}
 	}
 	return b, nil
 }
 
+func (s *Statistics) version() byte {
+	if s.noise != nil {
+		return privateVersion
+	}
+	return statisticsVersion
+}
+
 // UnmarshalStatistics reads what MarshalBinary wrote, by applying the sums
 // again with all their checks; any other byte is refused.
 func UnmarshalStatistics(schema *Schema, b []byte) (*Statistics, error) {
-	s := NewStatistics(schema)
-	if len(b) < 2 || b[0] != statisticsVersion || b[1] > statisticsSteps {
+	return NewStatistics(schema).restore(b)
+}
+
+// UnmarshalPrivateStatistics is UnmarshalStatistics for private statistics of
+// that noise.
+func UnmarshalPrivateStatistics(schema *Schema, n Noise, b []byte) (*Statistics, error) {
+	return NewPrivateStatistics(schema, n).restore(b)
+}
+
+func (s *Statistics) restore(b []byte) (*Statistics, error) {
+	if len(b) < 2 || b[0] != s.version() || b[1] > statisticsSteps {
 		return nil, errors.New("statistics state: unknown version")
 	}
 	sums, b := int(b[1]), b[2:]
@@ -257,7 +302,9 @@ func UnmarshalStatistics(schema *Schema, b []byte) (*Statistics, error) {
 			if err != nil {
 				return nil, err
 			}
-			sum[i] = int64(w)
+			if sum[i] = int64(w); s.noise != nil {
+				sum[i] = int64(w>>1) ^ -int64(w&1) // as binary.Varint
+			}
 		}
 		if err := s.Apply(sum); err != nil {
 			return nil, err

@@ -45,12 +45,6 @@ type Cohort struct {
 	Minimum int      `json:"minimum" yaml:"minimum"` // fewest survivors the plan wants in any sum
 }
 
-// Privacy says how single records and members are protected.
-type Privacy struct {
-	SecureAggregation string `json:"secure_aggregation" yaml:"secure_aggregation"` // always required
-	DP                string `json:"dp" yaml:"dp"`                                 // none
-}
-
 // Operating is the point at which the report judges decisions: the threshold with this false-positive rate.
 type Operating struct {
 	FPR float64 `json:"fpr" yaml:"fpr"`
@@ -84,9 +78,7 @@ const defaultBatch = 16
 func (p *Plan) WithDefaults() {
 	p.Architecture = p.Architecture.WithDefaults()
 	p.Algorithm = p.Algorithm.WithDefaults(p.Architecture)
-	if p.Privacy == (Privacy{}) {
-		p.Privacy = Privacy{SecureAggregation: "required", DP: "none"}
-	}
+	p.privacyDefaults()
 	setDefault(&p.Cohort.Minimum, secagg.Threshold(len(p.Cohort.Members)))
 	setDefault(&p.Operating.FPR, 0.05)
 	setDefault(&p.Deadlines.Advertise, defaultDeadlines.Advertise)
@@ -141,8 +133,8 @@ func (p *Plan) Validate() error {
 	if err := p.checkTrees(); err != nil {
 		return err
 	}
-	if p.Privacy.DP != "none" {
-		return fmt.Errorf("plan: privacy.dp %.40q: record-level noise is not offered by this version, only none", p.Privacy.DP)
+	if err := p.checkPrivacy(); err != nil {
+		return err
 	}
 	if !(p.Operating.FPR > 0 && p.Operating.FPR < 1) {
 		return fmt.Errorf("plan: operating_point.fpr %v must lie between 0 and 1", p.Operating.FPR)
@@ -245,8 +237,11 @@ func (p *Plan) Check(today string) error {
 	if err := p.Validate(); err != nil {
 		return err
 	}
-	return p.Declaration.checkDay(today)
+	return p.CheckDay(today)
 }
+
+// CheckDay is what Check asks of the day alone, for a plan that was checked before.
+func (p *Plan) CheckDay(today string) error { return p.Declaration.checkDay(today) }
 
 // Encode returns the canonical bytes of a valid plan.
 func (p *Plan) Encode() ([]byte, error) {
@@ -302,6 +297,7 @@ func (p *Plan) Learning() schedule.Config {
 		Members:      len(p.Cohort.Members),
 		MinRows:      p.MinRows,
 		RowsMax:      p.RowsMax,
+		Privacy:      p.Privacy.learning(),
 	}
 }
 

@@ -184,7 +184,7 @@ func TestPlanRefusals(t *testing.T) {
 		"minimum below t":      {[]string{"minimum: 4", "minimum: 3"}, false, "minimum"},
 		"gate on no group":     {[]string{"group: sex,", "group: age,"}, false, "age"},
 		"no secure sum":        {[]string{"gates:", "privacy: {secure_aggregation: optional, dp: none}\ngates:"}, false, "secure_aggregation"},
-		"noise":                {[]string{"gates:", "privacy: {secure_aggregation: required, dp: \"3\"}\ngates:"}, false, "not offered"},
+		"noise":                {[]string{"gates:", "privacy: {secure_aggregation: required, dp: \"3\"}\ngates:"}, false, "not known"},
 		"twice evaluated":      {[]string{"gates:", "evaluations: 2\ngates:"}, false, "once"},
 		"name leaves the path": {[]string{"name: document-risk-2026-1", "name: ../x"}, false, "name"},
 		"missing schema":       {[]string{"schema: schema.yaml", "schema: other.yaml"}, false, "no such file"},

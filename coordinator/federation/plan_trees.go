@@ -25,10 +25,6 @@ func (p *Plan) checkTrees() error {
 		}
 		return nil
 	}
-	if p.Privacy.DP != "none" { // trees 57
-		return fmt.Errorf("plan: privacy.dp %.40q: histogram trees publish every feature at every level; use `growth: additive`, "+
-			"which this version does not offer", p.Privacy.DP)
-	}
 	n := len(p.Cohort.Members)
 	if t := secagg.Threshold(n); p.Shed < minShed || p.Shed > t {
 		return fmt.Errorf("plan: shed %d, with %d members it must be %d to %d: two cohorts that differ by one show its histograms", p.Shed, n, minShed, t)

@@ -65,6 +65,9 @@ func ParsePlan(text []byte, file func(name string) ([]byte, error)) (*Plan, erro
 		return nil, err
 	}
 	p.WithDefaults()
+	if err := p.Calibrate(); err != nil {
+		return nil, err
+	}
 	return p, p.Validate()
 }
 

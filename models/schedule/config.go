@@ -50,13 +50,12 @@ type Config struct {
 	Schema       *feature.Schema
 	Architecture arch.Spec
 	Algorithm    aggregate.Spec
-	Seed         uint64 // of the initial parameters (S59)
-	Members      int    // N of the cohort (S5)
-	MinRows      uint32 // a member with fewer training rows declines (S44); 0 means 1
-	RowsMax      uint32 // the most training rows of a member in a plan of trees (trees 7, 9); 0 follows from the statistics
-	Bins         int    // score bins of the tally; 0 means metrics.DefaultBins
-
-	Privacy *Privacy // noise by which single training rows are protected; nil for none
+	Seed         uint64   // of the initial parameters (S59)
+	Members      int      // N of the cohort (S5)
+	MinRows      uint32   // a member with fewer training rows declines (S44); 0 means 1
+	RowsMax      uint32   // the most training rows of a member in a plan of trees (trees 7, 9); 0 follows from the statistics
+	Bins         int      // score bins of the tally; 0 means metrics.DefaultBins
+	Privacy      *Privacy // noise on every sum of training rows; nil: none
 }
 
 // WithDefaults returns the configuration with every zero field filled in.
@@ -91,8 +90,10 @@ func (c Config) Validate() error {
 	if c.Algorithm.Bits == 15 && c.Members > 64 { // V3
 		return fmt.Errorf("schedule: algorithm.bits 15 with %d members, it carries 64", c.Members)
 	}
-	if err := c.validatePrivacy(); err != nil {
-		return err
+	if c.Privacy != nil {
+		if err := c.Privacy.validate(c); err != nil {
+			return err
+		}
 	}
 	return c.validateRows()
 }

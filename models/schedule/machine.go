@@ -44,7 +44,7 @@ func New(cfg Config) (*Machine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Machine{cfg: cfg.WithDefaults(), statistics: feature.NewStatistics(cfg.Schema)}, nil
+	return &Machine{cfg: cfg.WithDefaults(), statistics: newStatistics(cfg)}, nil
 }
 
 // Config returns the configuration with its defaults filled in.
@@ -112,7 +112,7 @@ func (m *Machine) Next() (Step, bool) {
 	step.Encoding = update.Encoding{
 		Members:    m.cfg.Members,
 		WeightBits: uint8(m.cfg.Algorithm.WeightBits),
-		WeightCap:  m.plainCap(),
+		WeightCap:  maxWeightCap,
 	}
 	switch step.Kind {
 	case Statistics:
@@ -132,6 +132,7 @@ func (m *Machine) Next() (Step, bool) {
 		step.Encoding.IntMax = min(metrics.IntMax, m.intLimit())
 		step.MinRows = 1
 	}
+	m.fixWeight(step.Kind, &step.Encoding)
 	return step, true
 }
 
@@ -172,7 +173,8 @@ func (m *Machine) trainQuery(round int) [32]byte {
 		Architecture arch.Spec      `json:"architecture"`
 		Algorithm    aggregate.Spec `json:"algorithm"`
 		Rows         int64          `json:"rows"`
-	}{round, m.cfg.Architecture, m.cfg.Algorithm, m.encoder.Rows})
+		Privacy      *Privacy       `json:"privacy,omitempty"`
+	}{round, m.cfg.Architecture, m.cfg.Algorithm, m.encoder.Rows, m.cfg.Privacy})
 	if err != nil { // only NaN or Inf can fail, and Validate refuses both
 		panic("schedule: train query does not marshal: " + err.Error())
 	}
@@ -202,7 +204,7 @@ func (m *Machine) apply(kind Kind, mean update.Mean, survivors int) error {
 	case Statistics:
 		return m.applyStatistics(mean.Ints)
 	case Train:
-		err := m.optimizer.Apply(m.params, aggregate.Sum{Values: mean.Values, Ints: mean.Ints, Weight: mean.Weight, Survivors: survivors})
+		err := m.optimizer.Apply(m.params, aggregate.Sum{Values: mean.Values, Ints: mean.Ints, Weight: m.weight(mean.Weight, survivors), Survivors: survivors})
 		if err == nil {
 			m.round++
 		}
@@ -225,7 +227,7 @@ func (m *Machine) applyStatistics(ints []int64) error {
 		return err
 	}
 	if err = m.refine(ints); err != nil {
-		restored, failed := feature.UnmarshalStatistics(m.cfg.Schema, before)
+		restored, failed := unmarshalStatistics(m.cfg, before)
 		if failed != nil {
 			return errors.Join(err, failed)
 		}

@@ -117,7 +117,7 @@ func (m *Machine) restoreStatistics(parts [4][]byte) error {
 	if m.round > 0 || len(parts[1]) > 0 || len(parts[2]) > 0 || len(parts[3]) > 0 {
 		return fmt.Errorf("%w: a model before its encoder", errState)
 	}
-	statistics, err := feature.UnmarshalStatistics(m.cfg.Schema, parts[0])
+	statistics, err := unmarshalStatistics(m.cfg, parts[0])
 	if err != nil {
 		return err
 	}

@@ -1,16 +1,14 @@
 package schedule
 
-import (
-	"errors"
+import "errors"
 
-	"github.com/koinon-eu/koinon/crypto/dp"
-	"github.com/koinon-eu/koinon/models/arch"
-	"github.com/koinon-eu/koinon/models/trees"
-)
-
-// Privacy is the noise that every node adds to its part of a sum, the whole of
-// it each, in a plan that protects single training rows. Noise and
-// StatisticsNoise are σ/Δ of a training step and of the statistics' one sum.
+// Privacy is record-level differential privacy: every member adds exact discrete
+// Gaussian noise of the full size to each sum made of training rows, so that the
+// guarantee of a row rests on its own node alone (trees 62). Noise and
+// StatisticsNoise are σ/Δ₂ of a training step and of the one statistics sum, Rate
+// the probability of a row to be in a training step (1: every row is), Clip the
+// L2 norm to which a row's gradient is scaled down (networks). Epsilon and Delta
+// are what the plan promises; steps do not depend on them.
 type Privacy struct {
 	Epsilon         float64 `json:"epsilon"`
 	Delta           float64 `json:"delta"`
@@ -22,66 +20,3 @@ type Privacy struct {
 
 // ErrGreedy refuses noise for trees that search their splits (trees 57).
 var ErrGreedy = errors.New("histogram trees publish every feature at every level; use `growth: additive`")
-
-// validatePrivacy checks what a plan of trees must be for noise, and that not
-// even the most and best balanced rows it allows would drown in it (trees 57, 64).
-func (c Config) validatePrivacy() error {
-	if c.Privacy == nil || c.Architecture.Kind != arch.Trees {
-		return nil
-	}
-	if !c.Architecture.Trees.Additive() {
-		return ErrGreedy
-	}
-	if share, ok := c.NoiseShare(); ok && share >= trees.NoiseRefuses {
-		return trees.ErrNoise
-	}
-	return nil
-}
-
-// NoiseShare is that of trees 64 at best: where each member has rows_max rows,
-// half of them positive. False without noise, without trees, or where rows_max
-// does not say. The statistics' sum decides with the rows there are.
-func (c Config) NoiseShare() (float64, bool) {
-	c = c.WithDefaults()
-	if c.Privacy == nil || c.Architecture.Trees == nil || c.RowsMax == 0 {
-		return 0, false
-	}
-	rows := int64(c.RowsMax) * int64(c.Members)
-	t := trees.Config{Params: *c.Architecture.Trees, Rows: rows, Positives: rows / 2, Noise: c.Privacy.Noise, Members: c.Members}
-	return t.NoiseShare(len(c.Schema.Features())), true
-}
-
-// noisy adds a plan's noise to the configuration of its trees. Noised counts may
-// be beyond what rows_max allows.
-func (m *Machine) noisy(c *trees.Config) {
-	if p := m.cfg.Privacy; p != nil {
-		c.Noise, c.Members = p.Noise, m.cfg.Members
-		c.Rows = min(c.Rows, c.RowsMax)
-		c.Positives = min(c.Positives, c.Rows)
-	}
-}
-
-// plainCap is the weight cap of sums of integers, in whose footer a member's
-// rows stand, coarsely and without noise. With noise every member weighs 1.
-func (m *Machine) plainCap() uint32 {
-	if m.cfg.Privacy != nil && (m.kind() == Statistics || m.kind() == Grow) {
-		return 1
-	}
-	return maxWeightCap
-}
-
-// Mechanism is what the next step spends of a member's budget where it takes
-// part: the statistics' one sum, or a sum of additive growth, each with every row
-// in it. False for a step without noise (trees 59).
-func (m *Machine) Mechanism() (dp.Mechanism, bool) {
-	if m.cfg.Privacy == nil {
-		return dp.Mechanism{}, false
-	}
-	switch m.kind() {
-	case Statistics:
-		return dp.Mechanism{Rate: 1, Noise: m.cfg.Privacy.StatisticsNoise, Steps: 1}, true
-	case Grow:
-		return dp.Mechanism{Rate: 1, Noise: m.cfg.Privacy.Noise, Steps: 1}, true
-	}
-	return dp.Mechanism{}, false
-}

@@ -69,7 +69,7 @@ func (m *Member) growVector(machine *schedule.Machine, step schedule.Step) (Vect
 	for i, w := range words {
 		v.Ints[i] = int64(w)
 	}
-	return v, m.addNoise(machine.Forest().Sigma(), step.Query, v.Ints)
+	return v, m.growNoisily(machine, step, &v)
 }
 
 func (m *Member) treeOptions() local.Options {

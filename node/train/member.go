@@ -63,6 +63,9 @@ func (m *Member) local(machine *schedule.Machine, step schedule.Step, rnd io.Rea
 	case schedule.Statistics:
 		rows, _ := m.table.Count(feature.SelectTrain)
 		ints, err := machine.Statistics().Count(m.table)
+		if err == nil && machine.Config().Privacy != nil {
+			return privateStatistics(machine, ints, rnd)
+		}
 		return Vector{Ints: ints, Rows: uint32(rows)}, err
 	case schedule.Train:
 		if err := m.encode(machine.Encoder()); err != nil {

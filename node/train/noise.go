@@ -7,35 +7,31 @@ import (
 	"crypto/sha256"
 	"io"
 
-	"github.com/koinon-eu/koinon/crypto/dp"
+	"github.com/koinon-eu/koinon/models/schedule"
 )
 
-// addNoise adds the discrete Gaussian of that σ, in units of the integers, to
-// each of them, before they are encoded and masked (trees 61); without σ it does
-// nothing. query names the step and the state it follows from.
+// growNoisily adds the noise of a plan with privacy to the histograms of a step
+// of additive growth, before they are encoded and masked, and hides how many rows
+// stand behind them (trees 61).
 //
 // The randomness follows from the node's own key for the run, 32 bytes of the
-// operating system, and the query. So a step that is asked again, also of a node
-// that was started again in between, has the same noise and shows nothing more,
-// as S79 wants of every integer of trees; and one that is asked after other sums
-// has other noise.
-func (m *Member) addNoise(sigma float64, query [32]byte, ints []int64) error {
-	if sigma == 0 {
+// operating system, and the query, which names the step and every sum before it.
+// So a step that is asked again, also of a node that was started again in
+// between, has the same noise and shows nothing more, as S79 wants of every
+// integer of trees; one that is asked after other sums has other noise.
+func (m *Member) growNoisily(machine *schedule.Machine, step schedule.Step, v *Vector) error {
+	if machine.Config().Privacy == nil {
 		return nil
 	}
 	if m.runKey == [32]byte{} {
 		return ErrNoRunKey
 	}
-	r, err := noiseStream(m.runKey, query)
+	r, err := noiseStream(m.runKey, step.Query)
 	if err != nil {
 		return err
 	}
-	g, err := dp.NewGaussian(sigma, r)
-	if err != nil {
-		return err
-	}
-	defer g.Wipe()
-	return g.Add(ints)
+	v.Rows = privateWeight
+	return addNoise(v.Ints, machine.Forest().Sigma(), r)
 }
 
 // noiseStream is AES-256 in counter mode under a key that HKDF makes.
@@ -49,13 +45,13 @@ func noiseStream(key, query [32]byte) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cipher.StreamReader{S: cipher.NewCTR(block, make([]byte, aes.BlockSize)), R: zeros{}}, nil
+	return cipher.StreamReader{S: cipher.NewCTR(block, make([]byte, aes.BlockSize)), R: zeroBytes{}}, nil
 }
 
-// zeros is what a key stream is added to.
-type zeros struct{}
+// zeroBytes is what a key stream is added to.
+type zeroBytes struct{}
 
-func (zeros) Read(p []byte) (int, error) {
+func (zeroBytes) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
 }

@@ -89,7 +89,7 @@ func (p *Plan) WithDefaults() {
 	setDefault(&p.Batch, min(defaultBatch, MaxBatch(len(p.Cohort.Members))))
 	setDefault(&p.Evaluations, 1)
 	setDefault(&p.MinRows, 1)
-	if p.Architecture.Kind == arch.Trees {
+	if p.Together() {
 		setDefault(&p.Shed, DefaultShed)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/koinon-eu/koinon/benchmarks/fairness"
 	"github.com/koinon-eu/koinon/crypto/dp"
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
@@ -110,6 +111,11 @@ func (p *Plan) checkPrivacy() error {
 	if err := p.mayBePrivate(); err != nil {
 		return err
 	}
+	for i, g := range p.Gates {
+		if g.Metric == fairness.Gain {
+			return fmt.Errorf("plan: gate %d: with privacy.dp %s there is no %s: it follows from models that members train alone, without noise", i+1, v.DP, g.Metric)
+		}
+	}
 	if v.Noise == 0 || v.StatisticsNoise == 0 {
 		return errNoNoise
 	}
@@ -131,7 +137,7 @@ func (p *Plan) mayBePrivate() error {
 	config := p.Learning()
 	config.Privacy = v.learning()
 	if err := config.Validate(); err != nil {
-		return fmt.Errorf("plan: privacy.dp %s: %w", v.DP, err)
+		return fmt.Errorf("plan: %w", err)
 	}
 	return v.checkPromise()
 }
@@ -181,10 +187,11 @@ func fourDigits(v float64) float64 {
 }
 
 // Shares of the signal beyond which noise is worth a warning, and beyond which
-// it drowns what there is to learn (trees 64 in spirit).
+// it drowns what there is to learn (trees 64 in spirit). They are a fifth of what
+// they would be if every row's gradient were as long as the clip.
 const (
-	NoiseWarns  = 0.1
-	NoiseDrowns = 1.0
+	NoiseWarns  = 0.02
+	NoiseDrowns = 0.2
 )
 
 // NoiseShare sets the noise of a whole run of a network against the most that so
@@ -206,11 +213,27 @@ func (p *Plan) NoiseShare(rows int64) (share float64, ok bool) {
 	return noise / signal, true
 }
 
-// RowsWanted is how many training rows of the cohort it takes for the noise to be
-// below the share at which it is warned of.
-func (p *Plan) RowsWanted() (rows int64, ok bool) {
-	share, ok := p.NoiseShare(1)
-	return int64(math.Ceil(share / NoiseWarns)), ok
+// StatisticsFloor is how many rows of the cohort must hold a value to stand out
+// of the noise of the statistics, at four standard deviations; 0 without noise.
+func (p *Plan) StatisticsFloor() int64 {
+	c := p.Learning()
+	if c.Privacy == nil {
+		return 0
+	}
+	s := feature.NewPrivateStatistics(c.Schema, feature.Noise{Sigma: c.Privacy.StatisticsNoise, Members: c.Members})
+	return max(feature.Floor, int64(math.Ceil(4*s.Sigma()*math.Sqrt(float64(c.Members)))))
+}
+
+// rareShare is the share of rows that a value should be able to have and yet
+// stand out of the statistics.
+const rareShare = 0.05
+
+// RowsWanted is how many training rows of the cohort it takes for a value of one
+// row in twenty to stand out of the statistics and, in a network, for the noise
+// to be below the share at which it is warned of. 0 without noise.
+func (p *Plan) RowsWanted() int64 {
+	share, _ := p.NoiseShare(1)
+	return max(int64(math.Ceil(share/NoiseWarns)), int64(math.Ceil(float64(p.StatisticsFloor())/rareShare)))
 }
 
 // leastShape is the width of the model as far as the schema tells it.

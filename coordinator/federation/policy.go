@@ -86,7 +86,7 @@ func (p Policy) Allows(plan *Plan) error {
 		return fmt.Errorf("policy: %d training rounds, this node allows %d", plan.Algorithm.Rounds, p.MaxRounds)
 	case plan.Evaluations > p.Evaluations:
 		return fmt.Errorf("policy: %d evaluations, this node allows %d", plan.Evaluations, p.Evaluations)
-	case plan.Grows() && plan.Shed < p.MinShed:
+	case plan.Together() && plan.Shed < p.MinShed:
 		return fmt.Errorf("policy: cohorts of trees may differ by %d members, this node wants at least %d (min_shed)", plan.Shed, p.MinShed)
 	case plan.Algorithm.Name == aggregate.Newton && !p.AcceptPairCounts:
 		return fmt.Errorf("policy: algorithm %s sums counts of pairs of categories, which this node has not accepted (accept_pair_counts)", plan.Algorithm.Name)

@@ -92,7 +92,7 @@ func (c Config) Validate() error {
 	}
 	if c.Privacy != nil {
 		if err := c.Privacy.validate(c); err != nil {
-			return err
+			return fmt.Errorf("privacy: %w", err)
 		}
 	}
 	return c.validateRows()

@@ -19,31 +19,31 @@ const MaxLocalSteps = 100_000
 func (p Privacy) validate(c Config) error {
 	statistics := dp.Mechanism{Rate: 1, Noise: p.StatisticsNoise, Steps: 1}
 	if err := statistics.Validate(); err != nil {
-		return fmt.Errorf("privacy: statistics_noise: %w", err)
+		return fmt.Errorf("statistics_noise: %w", err)
 	}
 	if err := (dp.Mechanism{Rate: p.rate(c), Noise: p.Noise, Steps: 1}).Validate(); err != nil {
-		return fmt.Errorf("privacy: %w", err)
-	}
-	if c.MinRows > 1 {
-		return fmt.Errorf("privacy: min_rows %d: a member that declines because of its rows tells their number; want 1", c.MinRows)
+		return err
 	}
 	if err := feature.CheckPrivate(c.Schema); err != nil {
-		return fmt.Errorf("privacy: %w", err)
+		return err
+	}
+	if c.MinRows > 1 {
+		return fmt.Errorf("min_rows %d: a member that declines because of its rows tells their number; want 1", c.MinRows)
 	}
 	if c.Architecture.Kind == arch.Trees {
 		return p.validateTrees(c)
 	}
 	if !(p.Clip >= 1e-6 && p.Clip <= 1e6) {
-		return fmt.Errorf("privacy: clip %v is not between 1e-06 and 1e+06", p.Clip)
+		return fmt.Errorf("clip %v is not between 1e-06 and 1e+06", p.Clip)
 	}
 	switch c.Algorithm.Name {
 	case aggregate.Newton:
-		return fmt.Errorf("privacy: algorithm %s sums second derivatives, which clipping does not bound; want a gradient algorithm such as %s", aggregate.Newton, aggregate.FedAdam)
+		return fmt.Errorf("algorithm %s sums second derivatives, which clipping does not bound; want a gradient algorithm such as %s", aggregate.Newton, aggregate.FedAdam)
 	case aggregate.Scaffold:
-		return fmt.Errorf("privacy: algorithm %s corrects each step by the noise of the steps before it; want %s or %s", aggregate.Scaffold, aggregate.FedAvgM, aggregate.FedProx)
+		return fmt.Errorf("algorithm %s corrects each step by the noise of the steps before it; want %s or %s", aggregate.Scaffold, aggregate.FedAvgM, aggregate.FedProx)
 	}
 	if steps := c.localSteps(); steps > MaxLocalSteps {
-		return fmt.Errorf("privacy: rate %v makes %v local steps a round, at most %d", p.Rate, steps, MaxLocalSteps)
+		return fmt.Errorf("rate %v makes %v local steps a round, at most %d", p.Rate, steps, MaxLocalSteps)
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func (p Privacy) validateTrees(c Config) error {
 		return ErrGreedy
 	}
 	if p.rate(c) != 1 || p.Clip != 0 {
-		return fmt.Errorf("privacy: trees use every row in every sum and bound it by themselves: want rate 1 and no clip")
+		return fmt.Errorf("trees use every row in every sum and bound it by themselves: want rate 1 and no clip")
 	}
 	return c.checkShare()
 }
@@ -145,22 +145,23 @@ func (m *Machine) weight(sum uint64, survivors int) uint64 {
 	return uint64(max(1, math.Round(m.MeanRows()*float64(survivors))))
 }
 
+// noise is that of the statistics.
+func (c Config) noise() feature.Noise {
+	return feature.Noise{Sigma: c.Privacy.StatisticsNoise, Members: c.Members}
+}
+
 // newStatistics returns the statistics that a plan begins with: three sums, or
 // one with noise under privacy.
 func newStatistics(cfg Config) *feature.Statistics {
 	if cfg.Privacy == nil {
 		return feature.NewStatistics(cfg.Schema)
 	}
-	return feature.NewPrivateStatistics(cfg.Schema, cfg.statisticsNoise())
+	return feature.NewPrivateStatistics(cfg.Schema, cfg.noise())
 }
 
 func unmarshalStatistics(cfg Config, b []byte) (*feature.Statistics, error) {
 	if cfg.Privacy == nil {
 		return feature.UnmarshalStatistics(cfg.Schema, b)
 	}
-	return feature.UnmarshalPrivateStatistics(cfg.Schema, cfg.statisticsNoise(), b)
-}
-
-func (c Config) statisticsNoise() feature.Noise {
-	return feature.Noise{Sigma: c.Privacy.StatisticsNoise, Members: c.Members}
+	return feature.UnmarshalPrivateStatistics(cfg.Schema, cfg.noise(), b)
 }

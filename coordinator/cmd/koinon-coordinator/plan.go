@@ -14,8 +14,8 @@ import (
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
 	"github.com/koinon-eu/koinon/crypto/secagg"
-	"github.com/koinon-eu/koinon/models/trees"
 	"github.com/koinon-eu/koinon/deploy/cli"
+	"github.com/koinon-eu/koinon/models/trees"
 )
 
 type planCommands struct {

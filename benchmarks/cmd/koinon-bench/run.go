@@ -33,6 +33,8 @@ type runCommand struct {
 	Trees        int     `placeholder:"N" help:"Trees to grow; 100 by default."`
 	Depth        int     `placeholder:"N" help:"Splits above a leaf; 6 by default."`
 	TreesPerStep int     `placeholder:"N" help:"Trees grown on the same gradients in the same sums; 1 by default."`
+	Growth       string  `default:"greedy" enum:"greedy,additive" help:"How trees grow: greedy, or additive, which noise can cover."`
+	Epochs       int     `placeholder:"N" help:"Sums of additive growth, each with a tree for every column; 30 by default."`
 	Batch        int     `placeholder:"N" help:"Sums for which keys are agreed on at once; 16 by default."`
 	Seed         uint64  `default:"1" help:"Decides held-out rows, initial parameters and rounding."`
 	Bits         int     `default:"24" enum:"15,24" help:"Bits of an encoded parameter."`
@@ -158,7 +160,7 @@ func memberName(value string, index int) string {
 func (c *runCommand) architecture() arch.Spec {
 	spec := arch.Spec{Kind: c.Architecture}
 	if spec.Kind == arch.Trees {
-		spec.Trees = &trees.Params{Trees: c.Trees, Depth: c.Depth, TreesPerStep: c.TreesPerStep}
+		spec.Trees = &trees.Params{Trees: c.Trees, Depth: c.Depth, TreesPerStep: c.TreesPerStep, Growth: c.Growth, Epochs: c.Epochs}
 	}
 	return spec
 }
@@ -171,8 +173,8 @@ func (c *runCommand) algorithm() (aggregate.Spec, error) {
 		}
 		return aggregate.Spec{}, nil
 	}
-	if c.Trees != 0 || c.Depth != 0 || c.TreesPerStep != 0 {
-		return aggregate.Spec{}, cli.Usagef("--trees, --depth and --trees-per-step are for --architecture trees")
+	if c.Trees != 0 || c.Depth != 0 || c.TreesPerStep != 0 || c.Epochs != 0 || c.Growth == trees.Additive {
+		return aggregate.Spec{}, cli.Usagef("--trees, --depth, --trees-per-step, --growth and --epochs are for --architecture trees")
 	}
 	return aggregate.Spec{Name: c.Algorithm, Rounds: c.Rounds, Bits: c.Bits}, nil
 }

@@ -24,9 +24,9 @@ const (
 // at every point of it and too large between them (connect the dots, Doroshenko
 // et al. 2022), mass beyond the grid counts as infinite loss, and the steps are
 // convolved by Fourier transform, for a record added and for one removed. What
-// the transform wraps around is bounded (Chernoff) and added to δ, as is twice
-// the negative mass that shows how far its rounding went. Where losses above 600
-// matter, Epsilon's bound is returned.
+// the transform wraps around is bounded (Chernoff) and added to δ. Its rounding is
+// not bounded but measured, by the negative mass it leaves, and twice that is
+// added too. Where losses above 600 matter, Epsilon's bound is returned.
 func PLD(delta float64, ms ...Mechanism) (epsilon float64, err error) {
 	renyi, _, err := Epsilon(delta, ms...)
 	if err != nil || renyi == 0 {

@@ -19,7 +19,7 @@ func (s *Statistics) Encoder() (*Encoder, error) {
 		case *numberStat:
 			e.addNumber(st.column, st.root.leaves(nil, 0, 0), st.missing, Floor)
 		case *noisyNumber:
-			e.addNumber(st.column, st.leaves(), st.missing, threshold(s.summedSigma(), drown))
+			e.addNumber(st.column, st.leaves, st.missing, threshold(s.summedSigma()))
 		case *listedStat:
 			e.addCategory(column, st.values, st.slots())
 		case *learntStat:

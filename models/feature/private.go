@@ -14,13 +14,9 @@ type Noise struct {
 	Members int     // most members in the sum; 0 counts as 1
 }
 
-// drown is how many standard deviations of its sum a count must have to be taken
-// for rows: a category, missing numbers, the rows themselves (trees 59).
+// drown is how many standard deviations of its noise a count must have to be
+// taken for rows: a category, missing numbers, cells, the rows themselves (trees 59).
 const drown = 4
-
-// quiet is the same for one of the cells of a number, of which there are many and
-// whose loss moves a cut a little.
-const quiet = 3
 
 // NewPrivateStatistics returns the machine of a plan with record-level noise. It
 // asks for one sum: rows, positives, and for each feature in schema order a
@@ -104,10 +100,9 @@ func (s *Statistics) summedSigma() float64 {
 	return float64(s.Sigma() * math.Sqrt(float64(s.noise.Members)))
 }
 
-// threshold is the fewest rows to which a noised count must come: of so many
-// standard deviations, and of Floor rows.
-func threshold(sigma, deviations float64) int64 {
-	return max(Floor, int64(math.Ceil(min(float64(deviations*sigma), maxRows))))
+// threshold is the fewest rows to which a noised count must come.
+func threshold(sigma float64) int64 {
+	return max(Floor, int64(math.Ceil(min(float64(drown*sigma), maxRows))))
 }
 
 // maxNoised bounds a word of a private sum, so that blocks add up in 64 bits.
@@ -122,7 +117,7 @@ func (s *Statistics) applyPrivate(sum []int64) error {
 	}
 	sigma := s.summedSigma()
 	rows := min(sum[0], maxRows)
-	if least := threshold(sigma, drown); rows < least {
+	if least := threshold(sigma); rows < least {
 		return fmt.Errorf("statistics: %d labelled training rows with noise in the whole cohort, at least %d are needed: "+
 			"use more rows, fewer features or less noise", sum[0], least)
 	}
@@ -170,7 +165,7 @@ func (n *noisyCategory) apply(_ int, _ int64, block []int64) error {
 // negative counts are part of that sum, or noise alone would make one.
 func (n *noisyCategory) denoise(sigma float64) {
 	n.kept = make([]int64, len(n.values)+2)
-	least, rest, dropped := threshold(sigma, drown), int64(0), 0
+	least, rest, dropped := threshold(sigma), int64(0), 0
 	for i, c := range n.counts {
 		slot := i
 		if i == len(n.values) {
@@ -182,7 +177,7 @@ func (n *noisyCategory) denoise(sigma float64) {
 			rest, dropped = rest+c, dropped+1
 		}
 	}
-	if rest >= threshold(float64(sigma*math.Sqrt(float64(dropped))), drown) {
+	if rest >= threshold(float64(sigma*math.Sqrt(float64(dropped)))) {
 		n.kept[len(n.values)] = rest
 	}
 }

@@ -21,6 +21,7 @@ type noisyNumber struct {
 	upper   []uint32 // upper key of each cell, ascending
 	missing int64
 	counts  []int64
+	leaves  []leaf // that stand out of the noise, ascending
 }
 
 func newNoisyNumber(c Column) *noisyNumber {
@@ -99,17 +100,43 @@ func (n *noisyNumber) apply(_ int, _ int64, block []int64) error {
 	return nil
 }
 
-// denoise drops cells below 3σ, and the missing below max(Floor, 4σ).
+// denoise makes leaves of the cells: from below, neighbours are put together
+// until their rows are 2 standard deviations of their sum. Where they come to
+// nothing it begins anew, so that no leaf starts in an empty stretch. A cell that
+// stands out alone is a leaf alone; rows that were put together below it and do
+// not stand out are counted to it.
 func (n *noisyNumber) denoise(sigma float64) {
-	least := int64(math.Ceil(min(float64(quiet*sigma), maxRows)))
-	for i, c := range n.counts {
-		if c < least {
-			n.counts[i] = 0
-		}
-	}
-	if n.missing < threshold(sigma, drown) {
+	if n.missing < threshold(sigma) {
 		n.missing = 0
 	}
+	var from uint32
+	var sum, cells int64
+	lo := n.lowest
+	for i, hi := range n.upper {
+		if cells == 0 || n.counts[i] >= standing(sigma, 1) {
+			from, cells = lo, 0
+		}
+		sum, cells, lo = sum+n.counts[i], cells+1, hi+1
+		switch {
+		case sum <= 0:
+			sum, cells = 0, 0
+		case sum >= standing(sigma, cells):
+			n.leaves = append(n.leaves, leaf{from, hi, sum})
+			sum, cells = 0, 0
+		}
+	}
+}
+
+// quiet is drown for the cells of a number. Noise alone reaches it now and then,
+// but a leaf too many costs little, while rows that are lost take their cuts with
+// them: on public data 2 is better than 3, and 3 than 4.
+const quiet = 2
+
+// standing is the fewest rows, at least one, with which so many cells stand out
+// of the noise of their sum.
+func standing(sigma float64, cells int64) int64 {
+	deviation := float64(sigma * math.Sqrt(float64(cells)))
+	return max(1, int64(math.Ceil(min(float64(quiet*deviation), maxRows))))
 }
 
 func (n *noisyNumber) opened(_ int, b []byte) []byte {
@@ -117,16 +144,4 @@ func (n *noisyNumber) opened(_ int, b []byte) []byte {
 		b = binary.BigEndian.AppendUint32(b, k)
 	}
 	return b
-}
-
-// leaves are the cells that stand out of the noise, ascending.
-func (n *noisyNumber) leaves() (out []leaf) {
-	lo := n.lowest
-	for i, hi := range n.upper {
-		if n.counts[i] > 0 {
-			out = append(out, leaf{lo, hi, n.counts[i]})
-		}
-		lo = hi + 1
-	}
-	return out
 }

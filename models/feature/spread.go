@@ -48,7 +48,7 @@ func (s *Statistics) spread(c statColumn) Spread {
 	case *numberStat:
 		return numberSpread(st.column, st.missing, st.root.leaves(nil, 0, 0))
 	case *noisyNumber:
-		return numberSpread(st.column, st.missing, st.leaves())
+		return numberSpread(st.column, st.missing, st.leaves)
 	}
 	return Spread{Column: c.name()}
 }

@@ -44,12 +44,20 @@ func (e *treesEngine) train(table *feature.Table, t *stopwatch) ([]float64, erro
 		return nil, err
 	}
 	t.phase("trees")
-	return scoreTest(ensemble, encoder, table)
+	return scoreRows(ensemble, encoder, table, table.Select(feature.SelectTest))
 }
 
-// scoreTest returns the log-odds of the test rows.
-func scoreTest(ensemble *trees.Ensemble, encoder *feature.Encoder, table *feature.Table) ([]float64, error) {
-	rows := table.Select(feature.SelectTest)
+// scoreRows returns the probability of each of the given rows.
+func scoreRows(ensemble *trees.Ensemble, encoder *feature.Encoder, table *feature.Table, rows []int32) ([]float64, error) {
+	scores, err := treeLogits(ensemble, encoder, table, rows)
+	for i, z := range scores {
+		scores[i] = trees.Sigmoid(z)
+	}
+	return scores, err
+}
+
+// treeLogits returns the log-odds of each of the given rows.
+func treeLogits(ensemble *trees.Ensemble, encoder *feature.Encoder, table *feature.Table, rows []int32) ([]float64, error) {
 	cells, err := ensemble.Bins.Cells(encoder, table, rows)
 	if err != nil {
 		return nil, err
@@ -58,12 +66,6 @@ func scoreTest(ensemble *trees.Ensemble, encoder *feature.Encoder, table *featur
 	if err != nil {
 		return nil, err
 	}
-	scores := make([]float64, len(rows))
-	if err := scorer.Logits(cells, scores); err != nil {
-		return nil, err
-	}
-	for i, z := range scores {
-		scores[i] = trees.Sigmoid(z)
-	}
-	return scores, nil
+	out := make([]float64, len(rows))
+	return out, scorer.Logits(cells, out)
 }

@@ -165,6 +165,10 @@ func (c candidate) report(digest [32]byte) (*report.Report, error) {
 			Number: r.number, Kind: schedule.Kind(r.Kind).String(), Survivors: c.roster.Names(secagg.Set(r.Survivors)),
 		})
 	}
+	if forest := c.machine.Forest(); forest != nil {
+		shown := forest.Disclosure() // trees 46
+		in.Histograms = &report.Histograms{Cells: shown.Cells, Small: shown.Small}
+	}
 	return report.Build(in)
 }
 

@@ -17,7 +17,7 @@ import (
 
 // All sums of statistics and histograms of a run are over one cohort, that of the first of them, until members are lost
 // for good: then at least m of them are left out, and the tree in progress ends (trees 34, 38). Nodes hold the
-// coordinator to what that is for, by records of their own.
+// coordinator to what that is for, by records of their own. Sums with noise go on without whoever is missing.
 
 // kindCohort is the journal's kind of a change of a run's cohort.
 const kindCohort = "run-cohort"
@@ -48,7 +48,7 @@ func (c change) apply(m *schedule.Machine) error {
 // it waits for; changed that the cohort, and with it perhaps the step, is another one.
 func (r *run) tend(ctx context.Context, step schedule.Step) (changed bool, reason string, err error) {
 	m := r.model()
-	if m == nil || !r.plan.Plan.Grows() || r.cohort == nil || step.Kind == schedule.Evaluate {
+	if m == nil || !r.plan.Plan.Together() || r.cohort == nil || step.Kind == schedule.Evaluate {
 		return false, "", nil
 	}
 	crowd := r.crowd()
@@ -205,7 +205,7 @@ func (r *run) welcome(ctx context.Context, step schedule.Step, crowd crowd) (boo
 // require returns the only survivors that a sum may have, besides a step that was released before (S35): in a plan of
 // trees the run's cohort.
 func (r *run) require(step schedule.Step) *secagg.Set {
-	if !r.plan.Plan.Grows() || step.Kind == schedule.Evaluate {
+	if !r.plan.Plan.Together() || step.Kind == schedule.Evaluate {
 		return nil
 	}
 	return r.cohort

@@ -149,7 +149,7 @@ func (r *run) patience(step schedule.Step, crowd crowd) string {
 		return ""
 	}
 	wait := r.c.cfg.FullCohort
-	if step.Kind == schedule.Train {
+	if step.Kind == schedule.Train || step.Kind == schedule.Grow && !r.plan.Plan.Together() {
 		if wait = r.c.cfg.Grace; !r.recentlySeen(crowd.able.Minus(crowd.ready)) {
 			return ""
 		}

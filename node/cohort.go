@@ -15,7 +15,7 @@ import (
 
 // A sum of histograms over some members, less the same sum over all of them but one, is that one's histogram (trees 35).
 // So this node releases statistics and histograms only for cohorts that its ledger allows, and the levels of one tree
-// only for one cohort.
+// only for one cohort. Sums with the noise of every node need neither (trees 62).
 
 // ofTree returns the only survivors with which this node releases the present sum: below its first level a tree opens
 // for those of that level, which all sides know (trees 34).
@@ -50,9 +50,10 @@ func (a *actor) allows(_ secagg.Sum, survivors secagg.Set) error {
 	return a.n.cfg.Ledger.CheckCohort(cohort)
 }
 
-// cohort is what the ledger holds of the present sum over these survivors; false for a kind that it does not watch.
+// cohort is what the ledger holds of the present sum over these survivors; false for a kind that it does not watch, and
+// for sums with noise.
 func (a *actor) cohort(survivors secagg.Set, round uint32) (budget.Cohort, bool, error) {
-	if a.step.Kind != schedule.Statistics && a.step.Kind != schedule.Grow {
+	if a.step.Kind != schedule.Statistics && a.step.Kind != schedule.Grow || a.plan.Privacy.DP == federation.DPRecord {
 		return budget.Cohort{}, false, nil
 	}
 	data, err := a.n.data.snapshot(a.plan.Schema)

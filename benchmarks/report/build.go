@@ -37,6 +37,9 @@ func Build(in Input) (*Report, error) {
 	}
 	r.Verdict = verdict(r.Gates)
 	r.Rounds, r.Missing = rounds(in.Rounds, in.Plan.Members)
+	if h := in.Histograms; h != nil && h.Cells > 0 {
+		r.Histograms = &Histograms{Cells: h.Cells, Small: h.Small, Share: float64(h.Small) / float64(h.Cells)}
+	}
 	r.operate(a)
 	for _, col := range a.Columns {
 		r.column(col)

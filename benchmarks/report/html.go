@@ -241,6 +241,10 @@ func (r *Report) roundWords() (words []string) {
 	for _, m := range r.Missing {
 		words = append(words, fmt.Sprintf("round %d (%s) closed without %s", m.Round, m.Kind, strings.Join(m.Members, ", ")))
 	}
+	if h := r.Histograms; h != nil {
+		words = append(words, fmt.Sprintf("histograms: %s cells were opened, %s of them (%s) with by weight fewer than five rows of all members together",
+			count(h.Cells), count(h.Small), percent(h.Share)))
+	}
 	return words
 }
 

@@ -18,7 +18,9 @@ type Input struct {
 	Rounds   []Round
 	Gates    []fairness.Gate
 	Withheld map[string][]string // by group column: values the plan names as too few to judge
-	Limits   []string            // further limits in plain words, after the standing ones
+
+	Histograms *Histograms // what growing trees showed; nil for other models, and where noise covers it
+	Limits     []string    // further limits in plain words, after the standing ones
 }
 
 // Plan is what the reader must know of the plan; digests are lower-case hex.
@@ -52,6 +54,7 @@ type Report struct {
 	Plan       Plan              `json:"plan"`
 	Rounds     []RoundKind       `json:"rounds"`
 	Missing    []Absence         `json:"missing"`
+	Histograms *Histograms       `json:"histograms,omitempty"`
 	Rows       int64             `json:"rows"`
 	Found      int64             `json:"found"`
 	Verdict    fairness.Outcome  `json:"verdict"`
@@ -71,6 +74,15 @@ type RoundKind struct {
 	Kind   string `json:"kind"`
 	Rounds int    `json:"rounds"`
 	Fewest int    `json:"fewest"`
+}
+
+// Histograms says how many cells the opened sums of trees showed, those that
+// follow by subtraction included, and how many of them had by weight fewer than
+// five rows behind them: how close the sums come to single rows (trees 46).
+type Histograms struct {
+	Cells int64   `json:"cells"`
+	Small int64   `json:"below_five_rows"`
+	Share float64 `json:"share"`
 }
 
 // Absence names members of the plan that were not in a round's sum.

@@ -324,3 +324,29 @@ func FuzzParse(f *testing.F) {
 		r.Markdown()
 	})
 }
+
+// TestHistograms: what growing trees showed is in every form of the report, and
+// in none of another model. // trees 46
+func TestHistograms(t *testing.T) {
+	in := sampleInput(t, 11500)
+	plain := build(t, in)
+	raw, err := plain.JSON()
+	require.NoError(t, err)
+	require.NotContains(t, string(raw), "histograms")
+	in.Histograms = &Histograms{Cells: 20000, Small: 310}
+	r := build(t, in)
+	require.Equal(t, &Histograms{20000, 310, 0.0155}, r.Histograms)
+	raw, err = r.JSON()
+	require.NoError(t, err)
+	require.Contains(t, string(raw), `"histograms":{"cells":20000,"below_five_rows":310,"share":0.0155}`)
+	parsed, err := Parse(raw)
+	require.NoError(t, err)
+	require.Equal(t, r, parsed)
+	page, err := parsed.HTML()
+	require.NoError(t, err)
+	for _, text := range []string{string(page), string(parsed.Markdown())} {
+		require.True(t, strings.Contains(text, "20\u202f000 cells were opened, 310 of them"))
+	}
+	in.Histograms = &Histograms{}
+	require.Nil(t, build(t, in).Histograms, "noise covers what is shown")
+}

@@ -95,7 +95,7 @@ func (p *Plan) WithDefaults() {
 	}
 	setDefault(&p.Evaluations, 1)
 	setDefault(&p.MinRows, 1)
-	if p.Architecture.Kind == arch.Trees {
+	if p.Together() {
 		setDefault(&p.Shed, DefaultShed)
 	}
 }

@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/koinon-eu/koinon/crypto/secagg"
@@ -17,6 +18,12 @@ const minShed = 2
 // Grows reports whether the plan's model is trees.
 func (p *Plan) Grows() bool { return p.Architecture.Kind == arch.Trees }
 
+// Together reports whether the plan's sums of statistics and histograms are held
+// to whole cohorts that differ by no member or by at least Shed. With the full
+// noise of every node in each sum there is no need: what a difference of two sums
+// shows of a member has that member's noise on it (trees 41, 62).
+func (p *Plan) Together() bool { return p.Grows() && p.Privacy.DP != DPRecord }
+
 // checkTrees checks what only plans of trees have.
 func (p *Plan) checkTrees() error {
 	if !p.Grows() {
@@ -24,6 +31,12 @@ func (p *Plan) checkTrees() error {
 			return fmt.Errorf("plan: shed and rows_max are for architecture %s only", arch.Trees)
 		}
 		return nil
+	}
+	if !p.Together() {
+		if p.Shed != 0 {
+			return errors.New("plan: shed is for trees without noise; with it a sum goes on without whoever is missing")
+		}
+		return p.Learning().Validate()
 	}
 	n := len(p.Cohort.Members)
 	if t := secagg.Threshold(n); p.Shed < minShed || p.Shed > t {
@@ -39,8 +52,10 @@ type Bounds struct {
 	Bits    int  // s: one unit of a gradient is 2^−s
 	Wide    bool // cells of two words, because one is too narrow for R rows
 	Sums    int  // of growth, at most
-	Shed    int  // m
+	Shed    int  // m; 0 where noise takes its place
 	Leavers int  // members that growth can go on without; below m it ends with the first one lost (trees 38, 39)
+
+	Noise float64 // share of what rows_max rows, half of them positive, vary by that is noise (trees 64); 0 without either
 }
 
 // Bounds returns the bounds of a plan of trees; false for any other plan.
@@ -50,6 +65,7 @@ func (p *Plan) Bounds() (Bounds, bool) {
 	}
 	n := len(p.Cohort.Members)
 	b := Bounds{Rows: int64(p.RowsMax) * int64(n), Sums: p.Algorithm.Rounds, Shed: p.Shed}
+	b.Noise, _ = p.Learning().NoiseShare()
 	if b.Leavers = n - max(p.Cohort.Minimum, secagg.Threshold(n)); b.Leavers < p.Shed {
 		b.Leavers = 0
 	}

@@ -43,7 +43,7 @@ func TestPlanOfTrees(t *testing.T) {
 		"more than t":    {treesLine, "shed: 9", "shed 9"},
 		"too many rows":  {treesLine, "rows_max: 4000000000", "rows_max"},
 		"depth":          {"{kind: trees, trees: {depth: 40}}", "", "depth 40"},
-		"other growth":   {"{kind: trees, trees: {growth: additive}}", "", "growth"},
+		"other growth":   {"{kind: trees, trees: {growth: other}}", "", "growth"},
 		"noise":          {treesLine, "privacy: {secure_aggregation: required, dp: record}", "use `growth: additive`"},
 		"logistic, shed": {"{kind: logistic, l2: 1.0}", "shed: 3", "shed"},
 	} {
@@ -56,6 +56,51 @@ func TestPlanOfTrees(t *testing.T) {
 			require.ErrorContains(t, err, c.want)
 		})
 	}
+}
+
+const additiveLine = "{kind: trees, trees: {growth: additive}}"
+
+// TestPlanOfAdditiveTrees: without noise cohorts are held together as for other
+// trees; with noise a sum goes on without whoever is missing, and rows in which
+// nothing would show are refused. // trees 41, 57, 62, 64
+func TestPlanOfAdditiveTrees(t *testing.T) {
+	p, err := trees(additiveLine, "")
+	require.NoError(t, err)
+	require.True(t, p.Together())
+	require.Equal(t, 3, p.Shed)
+	require.Equal(t, 30, p.Algorithm.Rounds)
+
+	const record = "privacy: {dp: record, epsilon: 1}"
+	p, err = trees(additiveLine, record)
+	require.NoError(t, err)
+	require.False(t, p.Together())
+	require.Zero(t, p.Shed)
+	require.NotZero(t, p.Privacy.Noise)
+	require.NotZero(t, p.Privacy.StatisticsNoise)
+	b, ok := p.Bounds()
+	require.True(t, ok)
+	require.Equal(t, federation.Bounds{Sums: 30, Leavers: 1}, b)
+	policy := federation.DefaultPolicy()
+	require.NoError(t, policy.Allows(p), "min_shed is for sums without noise")
+	body, err := p.Encode()
+	require.NoError(t, err)
+	again, err := federation.DecodePlan(body)
+	require.NoError(t, err)
+	require.Equal(t, p.Digest(), again.Digest())
+
+	p, err = trees(additiveLine, "rows_max: 2000\n"+record)
+	require.NoError(t, err)
+	b, _ = p.Bounds()
+	require.InDelta(t, 0.033, b.Noise, 0.003)
+	require.Equal(t, 20, b.Bits)
+	require.True(t, b.Wide)
+
+	_, err = trees(additiveLine, "rows_max: 130\n"+record)
+	require.ErrorContains(t, err, "too few rows for so much noise")
+	_, err = trees(additiveLine, "shed: 3\n"+record)
+	require.ErrorContains(t, err, "shed is for trees without noise")
+	_, err = trees(treesLine, record)
+	require.ErrorContains(t, err, "histogram trees publish every feature at every level; use `growth: additive`")
 }
 
 // TestPolicyOfTrees: a node's own m.

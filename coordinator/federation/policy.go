@@ -105,7 +105,7 @@ func (p Policy) Allows(plan *Plan) error {
 		return fmt.Errorf("policy: %d training rounds, this node allows %d", plan.TrainRounds(), p.MaxRounds)
 	case plan.Evaluations > p.Evaluations:
 		return fmt.Errorf("policy: %d evaluations, this node allows %d", plan.Evaluations, p.Evaluations)
-	case plan.Grows() && plan.Shed < p.MinShed:
+	case plan.Together() && plan.Shed < p.MinShed:
 		return fmt.Errorf("policy: cohorts of trees may differ by %d members, this node wants at least %d (min_shed)", plan.Shed, p.MinShed)
 	case plan.WarmStart != nil && slices.Contains(p.RefuseReleases, plan.WarmStart.Artifact()):
 		return fmt.Errorf("policy: the plan starts from %s, which this node refuses (refuse_releases)", plan.WarmStart.Release)

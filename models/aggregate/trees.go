@@ -17,7 +17,7 @@ func (s Spec) growing(a arch.Spec) Spec {
 		s.Name = Trees
 	}
 	p := a.WithDefaults().Trees
-	setInt(&s.Rounds, (p.Trees+p.TreesPerStep-1)/p.TreesPerStep*p.Depth)
+	setInt(&s.Rounds, p.Sums())
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/koinon-eu/koinon/models/kernel"
+	"github.com/koinon-eu/koinon/models/trees"
 )
 
 // Batch is encoded rows: X holds Rows×Numbers standardised numbers, C holds
@@ -171,14 +172,9 @@ func (m *Model) input(batch Batch) []float64 {
 	return in
 }
 
-// Sigmoid returns the probability of a logit, without overflow on either side.
-func Sigmoid(z float64) float64 {
-	if z < 0 {
-		e := math.Exp(z)
-		return e / (1 + e)
-	}
-	return 1 / (1 + math.Exp(-z))
-}
+// Sigmoid returns the probability of a logit: trees.Sigmoid, so that members'
+// evaluations and a released model have the same bits on every processor.
+func Sigmoid(z float64) float64 { return trees.Sigmoid(z) }
 
 // Loss returns the cross-entropy −log P(label) of a logit, without overflow.
 func Loss(z float64, label int8) float64 {

@@ -35,6 +35,9 @@ func (r *Record) AddReport(rep *report.Report, answers map[int]string) {
 	r.plain("Brier score", "", o.Brier, "overall", "brier")
 	r.plain("Calibration error (ECE)", "", o.ECE, "overall", "ece")
 	r.plain("Log loss", "", o.LogLoss, "overall", "log_loss")
+	if h := rep.Histograms; h != nil {
+		r.plain("Share of opened histogram cells with fewer than 5 rows", "", &h.Share, "histograms", "share")
+	}
 	if p := rep.Operating; p != nil {
 		r.single("Selection rate at the operating point", "", (*estimate)(p.Selection), "operating", "selection_rate")
 		r.single("TPR at the operating point", "", (*estimate)(p.TPR), "operating", "tpr")

@@ -48,12 +48,14 @@ func sample(t *testing.T) *report.Report {
 // found there to the last bit, and no other report will do.
 func TestFiguresAreThoseOfTheReport(t *testing.T) {
 	rep := sample(t)
+	rep.Histograms = &report.Histograms{Cells: 3000, Small: 7, Share: 7.0 / 3000}
 	require.Equal(t, fairness.AnswerRequired, rep.Gates[2].Outcome, "the sample must have a finding")
 	r := card.Record{Format: card.Format, Name: "x"}
 	r.AddReport(rep, map[int]string{1: "this does not help", 2: "blind re-examination ordered"})
 	data, err := rep.JSON()
 	require.NoError(t, err)
 	require.NoError(t, r.CheckReport(data))
+	require.Contains(t, string(r.Markdown()), "Share of opened histogram cells with fewer than 5 rows")
 
 	groups := 0
 	for _, f := range r.Figures {

@@ -56,7 +56,7 @@ func (p Privacy) validateTrees(c Config) error {
 	if p.rate(c) != 1 || p.Clip != 0 {
 		return fmt.Errorf("trees use every row in every sum and bound it by themselves: want rate 1 and no clip")
 	}
-	return nil
+	return c.checkShare()
 }
 
 // rate is the sampling rate; trees know no other than 1 and need not say it.
@@ -68,7 +68,9 @@ func (p Privacy) rate(c Config) float64 {
 }
 
 // additive reports whether the plan's trees are grown without looking for splits.
-func (c Config) additive() bool { return false }
+func (c Config) additive() bool {
+	return c.Architecture.Trees != nil && c.Architecture.Trees.Additive()
+}
 
 // localSteps is how many noisy steps a member takes in one round: as many as go
 // through its rows local_epochs times in expectation. It follows from the plan

@@ -21,9 +21,11 @@ func (m *Machine) growth(e *feature.Encoder) trees.Config {
 	if m.cfg.RowsMax > 0 {
 		rows = int64(m.cfg.RowsMax) * int64(m.cfg.Members)
 	}
-	return trees.Config{
+	c := trees.Config{
 		Params: *m.cfg.Architecture.Trees, Plan: m.cfg.Digest(), Rows: e.Rows, Positives: e.Positives, RowsMax: min(rows, trees.MaxRows),
 	}
+	m.noisy(&c)
+	return c
 }
 
 // CellBits returns s, the bits of a gradient in a cell, and whether cells are two

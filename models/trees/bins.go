@@ -78,17 +78,24 @@ type Bins struct{ Columns []Column }
 // NewBins makes the cells from the statistics of a plan, after their last sum,
 // and the encoder they built: at most bins cells a number besides missing, and
 // floor rows behind each (trees 14–16). Columns of one cell stay in the list
-// but are never sent.
+// but are never sent. Under private statistics every declared value of a
+// category has a cell, however many rows seem to hold it: the noise of the sums
+// covers a rare value as well as any other, and what cells there are then says
+// nothing of the rows.
 func NewBins(s *feature.Statistics, e *feature.Encoder, bins, floor int) (*Bins, error) {
 	spreads, err := s.Spreads(e)
 	if err != nil {
 		return nil, err
 	}
 	reference, inputs := e.ReferenceRow(), e.Inputs()
+	declared := s.Sigma() > 0
 	b := &Bins{Columns: make([]Column, len(spreads))}
 	numbers := 0
 	for i, sp := range spreads {
 		if sp.Category {
+			if declared {
+				sp.Rows = apart(sp.Rows, int64(floor))
+			}
 			b.Columns[i] = categoryColumn(sp, int64(floor), int(reference.C[inputs[i].Category]))
 			continue
 		}
@@ -99,6 +106,15 @@ func NewBins(s *feature.Statistics, e *feature.Encoder, bins, floor int) (*Bins,
 		return nil, errors.New("trees: every feature column has one cell only, so that nothing can be split")
 	}
 	return b, nil
+}
+
+// apart counts at least floor rows for every declared value of a category.
+func apart(slots []int64, floor int64) []int64 {
+	out := slices.Clone(slots)
+	for i := range len(out) - 2 { // then unknown and missing
+		out[i] = max(out[i], floor)
+	}
+	return out
 }
 
 func numberColumn(sp feature.Spread, bins int, floor int64, reference float32) Column {

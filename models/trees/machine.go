@@ -26,6 +26,8 @@ type Config struct {
 	Rows      int64    // labelled training rows of the first statistics sum
 	Positives int64    // of which positive
 	RowsMax   int64    // R, the most rows of the whole cohort (trees 7); 0 means the next power of two from Rows up
+	Noise     float64  // σ/Δ of the Gaussian that each member adds to its sum of an epoch (trees 61, 62); 0 for none
+	Members   int      // N of the cohort, whose noise adds up; only with Noise
 }
 
 // capacity is R.
@@ -42,6 +44,9 @@ func (c Config) capacity() int64 {
 
 // Scale returns how gradients become integers under this configuration.
 func (c Config) Scale() (Scale, error) {
+	if c.Params.Additive() {
+		return additiveScale(c.capacity(), c.Params.WithDefaults().heaviest())
+	}
 	return NewScale(c.capacity(), c.Params.WithDefaults().heaviest())
 }
 
@@ -56,6 +61,9 @@ func (c Config) Validate() error {
 	if c.RowsMax < 0 || c.RowsMax > 0 && c.RowsMax < c.Rows {
 		return fmt.Errorf("trees: %d rows at most, but the statistics counted %d", c.RowsMax, c.Rows)
 	}
+	if err := c.validateNoise(); err != nil {
+		return err
+	}
 	_, err := c.Scale()
 	return err
 }
@@ -69,7 +77,10 @@ func (c Config) digest(b *Bins) [32]byte {
 		Rows      int64  `json:"rows"`
 		Positives int64  `json:"positives"`
 		RowsMax   int64  `json:"rows_max"`
-	}{c.Params, c.Plan[:], c.Rows, c.Positives, c.RowsMax})
+
+		Noise   float64 `json:"noise,omitempty"`
+		Members int     `json:"members,omitempty"`
+	}{c.Params, c.Plan[:], c.Rows, c.Positives, c.RowsMax, c.Noise, c.Members})
 	if err != nil { // only NaN or Inf can fail, and Validate refuses both
 		panic("trees: configuration does not marshal: " + err.Error())
 	}
@@ -91,6 +102,9 @@ type Machine struct {
 	bins   *Bins
 	grow   *growth
 	root   [32]byte // digest of configuration and cells
+
+	perStep int // trees that grow on the same gradients
+	total   int // trees, if nothing ends growth before
 
 	done   []Tree   // of closed steps
 	chain  [32]byte // over all sums so far, and what they made
@@ -134,6 +148,14 @@ func New(cfg Config, bins *Bins) (*Machine, error) {
 	m.grow, m.chain = newGrowth(m.params, bins, scale), m.root
 	if len(m.eligible()) == 0 {
 		return nil, errors.New("trees: every feature column has one cell only, so that nothing can be split")
+	}
+	m.perStep, m.total = m.params.TreesPerStep, m.params.Trees
+	if m.params.Additive() {
+		if err := m.checkAdditive(); err != nil {
+			return nil, err
+		}
+		m.perStep = len(m.eligible())
+		m.total = m.params.Epochs * m.perStep
 	}
 	if words := m.maxWords(); words > MaxWords {
 		return nil, fmt.Errorf("trees: a sum may have %d words, at most %d: fewer bins, less depth or fewer trees a step", words, MaxWords)
@@ -184,6 +206,9 @@ func (m *Machine) eligible() []int {
 // maxWords bounds the words of a sum: at the deepest level sent there are at
 // most 2^(D−2) smaller children a tree (trees 22).
 func (m *Machine) maxWords() int {
+	if m.params.Additive() {
+		return len(m.bins.Columns) * maxRanges * m.grow.scale.CellWords()
+	}
 	cells := 0
 	for _, c := range m.bins.Columns {
 		cells += c.Cells
@@ -221,13 +246,18 @@ func (m *Machine) expectedRows() float64 {
 func (m *Machine) begin() {
 	m.step = nil
 	first := len(m.done)
-	if m.ended || first >= m.params.Trees {
+	if m.ended || first >= m.total {
 		return
 	}
 	s := &step{first: first, chain: m.chain, losses: len(m.losses), best: m.best, shown: m.shown}
-	for i := range min(m.params.TreesPerStep, m.params.Trees-first) {
+	for i := range min(m.perStep, m.total-first) {
 		s.trees = append(s.trees, addRoot())
-		s.grids = append(s.grids, rootGrid(m.bins, m.sampled(first+i)))
+		if !m.params.Additive() {
+			s.grids = append(s.grids, rootGrid(m.bins, m.sampled(first+i)))
+		}
+	}
+	if m.params.Additive() {
+		s.grids = []*Grid{m.ranges(m.epoch(first))}
 	}
 	m.step = s
 }

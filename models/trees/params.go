@@ -22,6 +22,11 @@ const (
 // Params is how trees are grown (trees, section 2). A zero field, or nil where
 // zero means something of its own, stands for the documented default.
 type Params struct {
+	// Growth is how: empty for one tree after the other, by levels, each split the
+	// best there is (which a plan may call greedy), or additive (trees, section 10).
+	Growth string `yaml:"growth,omitempty" json:"growth,omitempty"`
+	// Epochs is how often additive growth adds a tree for every column. 0 means 30.
+	Epochs int `yaml:"epochs,omitempty" json:"epochs,omitempty"`
 	// Trees is T, the number of trees. 0 means 100.
 	Trees int `yaml:"trees,omitempty" json:"trees"`
 	// Depth is D, the most splits above a leaf. 0 means 6.
@@ -61,6 +66,12 @@ type Params struct {
 
 // WithDefaults returns the parameters with every default filled in.
 func (p Params) WithDefaults() Params {
+	if p.Growth == greedy {
+		p.Growth = ""
+	}
+	if p.Additive() {
+		return p.additive()
+	}
 	fill(&p.Trees, 100)
 	fill(&p.Depth, 6)
 	fill(&p.Bins, MaxBins)
@@ -68,18 +79,22 @@ func (p Params) WithDefaults() Params {
 	fill(&p.Columns, 1)
 	fill(&p.Rows, 1)
 	fill(&p.TreesPerStep, 1)
-	if p.Rate = slices.Clone(p.Rate); len(p.Rate) == 0 {
-		p.Rate = []float64{0.1}
-	}
-	if p.Weights = slices.Clone(p.Weights); len(p.Weights) == 0 {
-		p.Weights = []float64{1, 1}
-	}
+	p.fillLists()
 	if p.Patience > 0 {
 		fill(&p.Validation, 0.1)
 	}
 	p.Cell, p.MinHessian, p.L2 = orElse(p.Cell, 20), orElse(p.MinHessian, 5), orElse(p.L2, 1)
 	p.CategoryL2, p.CategorySmooth = orElse(p.CategoryL2, 10), orElse(p.CategorySmooth, 10)
 	return p
+}
+
+func (p *Params) fillLists() {
+	if p.Rate = slices.Clone(p.Rate); len(p.Rate) == 0 {
+		p.Rate = []float64{0.1}
+	}
+	if p.Weights = slices.Clone(p.Weights); len(p.Weights) == 0 {
+		p.Weights = []float64{1, 1}
+	}
 }
 
 func fill[T int | float64](v *T, def T) {
@@ -99,6 +114,12 @@ func orElse(v *float64, def float64) *float64 {
 // Validate says what is wrong with parameters, before or after defaults.
 func (p Params) Validate() error {
 	p = p.WithDefaults()
+	if p.Growth != "" {
+		return p.validateAdditive()
+	}
+	if p.Epochs != 0 {
+		return errors.New("trees: epochs are for growth: additive; elsewhere trees says how many")
+	}
 	for _, f := range []struct {
 		name      string
 		v, lo, hi int
@@ -137,8 +158,12 @@ func (p Params) Validate() error {
 }
 
 func (p Params) checkLists() error {
-	if n := len(p.Rate); n != 1 && n != p.Trees {
-		return fmt.Errorf("trees: %d rates for %d trees: want one, or one for each", n, p.Trees)
+	steps, unit := p.Trees, "trees"
+	if p.Additive() {
+		steps, unit = p.Epochs, "epochs"
+	}
+	if n := len(p.Rate); n != 1 && n != steps {
+		return fmt.Errorf("trees: %d rates for %d %s: want one, or one for each", n, steps, unit)
 	}
 	for _, r := range p.Rate {
 		if !(r >= minRate && r <= 1) {
@@ -153,18 +178,18 @@ func (p Params) checkLists() error {
 			return fmt.Errorf("trees: class weight %v is not between 1/%d and %d", w, MaxWeight, MaxWeight)
 		}
 	}
-	if *p.L2 == 0 && *p.MinHessian == 0 {
+	if !p.Additive() && *p.L2 == 0 && *p.MinHessian == 0 {
 		return errors.New("trees: l2 and min_hessian are both 0, so that a leaf may divide by 0")
 	}
 	return nil
 }
 
-// rate returns η of a tree.
-func (p Params) rate(tree int) float64 {
+// rate returns η of a tree, or of an epoch of additive growth.
+func (p Params) rate(number int) float64 {
 	if len(p.Rate) == 1 {
 		return p.Rate[0]
 	}
-	return p.Rate[tree]
+	return p.Rate[number]
 }
 
 // weights returns w₀ and w₁.
@@ -174,14 +199,15 @@ func (p Params) weights() [2]float64 { return [2]float64{p.Weights[0], p.Weights
 func (p Params) heaviest() float64 { return max(p.Weights[0], p.Weights[1]) }
 
 // Scale is how gradients become integers: ĝ = round(g·2^Bits),
-// ĥ = round(h·2^(Bits+2)) (trees 5).
+// ĥ = round(h·2^HessianBits) (trees 5).
 type Scale struct {
-	Bits       int
-	Wide       bool // two words a cell instead of one (trees 6, 8)
-	Stochastic bool // rounding by chance, without bias; otherwise to nearest (trees 8)
+	Bits        int
+	HessianBits int  // Bits+2, for the range of both lanes to be the same; additive growth sums 2h: Bits+1 (trees 58)
+	Wide        bool // two words a cell instead of one (trees 6, 8)
+	Stochastic  bool // rounding by chance, without bias; otherwise to nearest (trees 8)
 
 	limit        int64   // of |Σĝ| and Σĥ
-	unitG, unitH float64 // 2^−Bits and 2^−(Bits+2): exact, so that products with them are
+	unitG, unitH float64 // 2^−Bits and 2^−HessianBits: exact, so that products with them are
 }
 
 const (
@@ -215,7 +241,10 @@ func NewScale(rows int64, heaviest float64) (Scale, error) {
 }
 
 func scaled(s Scale) Scale {
-	s.unitG, s.unitH = math.Ldexp(1, -s.Bits), math.Ldexp(1, -s.Bits-2)
+	if s.HessianBits == 0 {
+		s.HessianBits = s.Bits + 2
+	}
+	s.unitG, s.unitH = math.Ldexp(1, -s.Bits), math.Ldexp(1, -s.HessianBits)
 	return s
 }
 

@@ -98,6 +98,9 @@ func (m *Machine) Apply(sum []uint64) error {
 	if len(sum) != q.Words {
 		return fmt.Errorf("tree %d, level %d: sum has %d words, want %d: %w", q.First, q.Level, len(sum), q.Words, ErrSum)
 	}
+	if m.params.Additive() {
+		return m.applyEpoch(&q, sum)
+	}
 	opened, err := m.decode(&q, sum)
 	if err != nil {
 		return fmt.Errorf("tree %d, level %d: %w", q.First, q.Level, err)
@@ -178,4 +181,4 @@ func (m *Machine) judge(sum []uint64) bool {
 }
 
 // index is the place of the validation loss after so many trees.
-func (m *Machine) index(trees int) int { return trees / m.params.TreesPerStep }
+func (m *Machine) index(trees int) int { return trees / m.perStep }

@@ -65,7 +65,7 @@ func Unmarshal(cfg Config, bins *Bins, b []byte) (*Machine, error) {
 	for range r.count(MaxTrees+1, 8) {
 		m.losses = append(m.losses, math.Float64frombits(binary.LittleEndian.Uint64(r.take(8))))
 	}
-	for range r.count(m.params.Trees, 9) {
+	for range r.count(m.total, 9) {
 		m.done = append(m.done, r.tree(bins))
 	}
 	sums := r.sums(m.params.Depth)
@@ -103,7 +103,7 @@ func (m *Machine) resume(sums [][]uint64) error {
 		}
 	}
 	if len(m.losses) > 0 && m.index(m.best) >= len(m.losses) || len(m.losses) == 0 && m.best > 0 ||
-		len(m.losses) > m.index(len(m.done)+m.params.TreesPerStep) {
+		len(m.losses) > m.index(len(m.done)+m.perStep) {
 		return fmt.Errorf("%w: best after %d trees, %d validation losses", ErrForm, m.best, len(m.losses))
 	}
 	if m.shown.Small > m.shown.Cells {

@@ -44,7 +44,7 @@ func (m *Member) forestFor(machine *schedule.Machine) (*forest, error) {
 }
 
 // growVector computes the histograms that a grow step asks for.
-func (m *Member) growVector(machine *schedule.Machine) (Vector, error) {
+func (m *Member) growVector(machine *schedule.Machine, step schedule.Step) (Vector, error) {
 	if machine.Forest() == nil {
 		return Vector{}, errNoForest
 	}
@@ -69,7 +69,7 @@ func (m *Member) growVector(machine *schedule.Machine) (Vector, error) {
 	for i, w := range words {
 		v.Ints[i] = int64(w)
 	}
-	return v, nil
+	return v, m.growNoisily(machine, step, &v)
 }
 
 func (m *Member) treeOptions() local.Options {
@@ -77,7 +77,7 @@ func (m *Member) treeOptions() local.Options {
 }
 
 // growAlone grows the plan's trees on one party's rows, with the federation's
-// cells. Rows of one class give ErrOneClass.
+// cells and without noise. Rows of one class give ErrOneClass.
 func growAlone(machine *schedule.Machine, data *local.Data, o local.Options) (*trees.Ensemble, error) {
 	rows, positives := data.Count()
 	if positives == 0 || positives == rows {
@@ -85,6 +85,7 @@ func growAlone(machine *schedule.Machine, data *local.Data, o local.Options) (*t
 	}
 	cfg := machine.Forest().Config()
 	cfg.Rows, cfg.Positives, cfg.RowsMax = int64(rows), int64(positives), 0
+	cfg.Noise, cfg.Members = 0, 0
 	own, err := trees.New(cfg, machine.Forest().Bins())
 	if err != nil {
 		return nil, err
@@ -93,8 +94,8 @@ func growAlone(machine *schedule.Machine, data *local.Data, o local.Options) (*t
 }
 
 // PooledForest grows the plan's trees on the training rows of all members put
-// together: bit for bit the federated ensemble, where all members were in every
-// sum and no row is drawn (trees 2). Only who owns all tables can call it.
+// together, without noise: bit for bit the federated ensemble, where all members
+// were in every sum, no row is drawn and the plan has no noise (trees 2). Only who owns all tables can call it.
 func PooledForest(machine *schedule.Machine, members []*Member) (*trees.Ensemble, error) {
 	if machine.Forest() == nil {
 		return nil, errNoForest
@@ -111,7 +112,9 @@ func PooledForest(machine *schedule.Machine, members []*Member) (*trees.Ensemble
 	if err != nil {
 		return nil, err
 	}
-	own, err := trees.New(machine.Forest().Config(), machine.Forest().Bins())
+	cfg := machine.Forest().Config()
+	cfg.Noise, cfg.Members = 0, 0
+	own, err := trees.New(cfg, machine.Forest().Bins())
 	if err != nil {
 		return nil, err
 	}

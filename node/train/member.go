@@ -81,7 +81,7 @@ func (m *Member) local(machine *schedule.Machine, step schedule.Step, rnd io.Rea
 		}
 		return v, err
 	case schedule.Grow:
-		return m.growVector(machine)
+		return m.growVector(machine, step)
 	case schedule.Evaluate:
 		if err := m.encode(machine.Encoder()); err != nil {
 			return Vector{}, err

@@ -34,6 +34,10 @@ columns:
 func toyTable(t testing.TB, rows int, seed uint64, positive bool) *feature.Table {
 	schema, err := feature.ParseSchema([]byte(toySchema))
 	require.NoError(t, err)
+	return toyTableOf(t, schema, rows, seed, positive)
+}
+
+func toyTableOf(t testing.TB, schema *feature.Schema, rows int, seed uint64, positive bool) *feature.Table {
 	r := rand.New(rand.NewPCG(seed, 11))
 	var b strings.Builder
 	b.WriteString("y,a,b,c,g\n")

@@ -37,6 +37,8 @@ type runCommand struct {
 	Trees        int     `placeholder:"N" help:"Trees to grow; 100 by default."`
 	Depth        int     `placeholder:"N" help:"Splits above a leaf; 6 by default."`
 	TreesPerStep int     `placeholder:"N" help:"Trees grown on the same gradients in the same sums; 1 by default."`
+	Growth       string  `default:"greedy" enum:"greedy,additive" help:"How trees grow: greedy, or additive, which noise can cover."`
+	Epochs       int     `placeholder:"N" help:"Sums of additive growth, each with a tree for every column; 30 by default."`
 	Patience     int     `placeholder:"N" help:"End training after so many judgements (trees) without a better validation loss; none by default."`
 	Search       string  `placeholder:"YAML" help:"Try settings and go on with the best: a plan's search block, as '{grid: {local_rate: [0.001, 0.01]}}'. Needs --patience."`
 	FineTune     bool    `help:"Fit the federated model to each node's own rows as well."`
@@ -178,7 +180,7 @@ func memberName(value string, index int) string {
 func (c *runCommand) architecture() arch.Spec {
 	spec := arch.Spec{Kind: c.Architecture}
 	if spec.Kind == arch.Trees {
-		spec.Trees = &trees.Params{Trees: c.Trees, Depth: c.Depth, TreesPerStep: c.TreesPerStep, Patience: c.Patience}
+		spec.Trees = &trees.Params{Trees: c.Trees, Depth: c.Depth, TreesPerStep: c.TreesPerStep, Growth: c.Growth, Epochs: c.Epochs, Patience: c.Patience}
 	}
 	return spec
 }
@@ -194,8 +196,8 @@ func (c *runCommand) algorithm() (aggregate.Spec, error) {
 		}
 		return aggregate.Spec{}, nil
 	}
-	if c.Trees != 0 || c.Depth != 0 || c.TreesPerStep != 0 {
-		return aggregate.Spec{}, cli.Usagef("--trees, --depth and --trees-per-step are for --architecture trees")
+	if c.Trees != 0 || c.Depth != 0 || c.TreesPerStep != 0 || c.Epochs != 0 || c.Growth == trees.Additive {
+		return aggregate.Spec{}, cli.Usagef("--trees, --depth, --trees-per-step, --growth and --epochs are for --architecture trees")
 	}
 	return aggregate.Spec{Name: c.Algorithm, Rounds: c.Rounds, Bits: c.Bits, Stop: aggregate.Stop{Patience: c.Patience}}, nil
 }

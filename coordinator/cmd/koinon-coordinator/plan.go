@@ -15,6 +15,7 @@ import (
 	pb "github.com/koinon-eu/koinon/coordinator/federationpb"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/deploy/cli"
+	"github.com/koinon-eu/koinon/models/trees"
 )
 
 type planCommands struct {
@@ -94,19 +95,17 @@ type planFacts struct {
 // treeFacts is what a plan of trees means besides.
 type treeFacts struct {
 	Sums  int   `json:"sums"`
-	Shed  int   `json:"shed"`
-	Loses int   `json:"may_be_lost"` // members that growth can go on without
+	Shed  int   `json:"shed,omitempty"` // 0 where sums have noise, and go on without whoever is missing
+	Loses int   `json:"may_be_lost"`    // members that growth can go on without
 	Rows  int64 `json:"rows_max_in_all,omitempty"`
 	Bits  int   `json:"gradient_bits,omitempty"`
 	Wide  bool  `json:"wide_cells,omitempty"`
+
+	Noise float64 `json:"noise_share,omitempty"` // of what rows_max rows, half of them positive, vary by (trees 64)
 }
 
 func (t *treeFacts) print(std cli.Streams) {
-	lost := fmt.Sprintf("%d members may be lost for good", t.Loses)
-	if t.Loses == 0 {
-		lost = "growth ends with the first one lost for good"
-	}
-	fmt.Fprintf(std.Out, "trees       %d sums; cohorts differ by no member or by at least %d, %s\n", t.Sums, t.Shed, lost)
+	t.printSums(std)
 	if t.Rows > 0 {
 		wide := ""
 		if t.Wide {
@@ -114,6 +113,22 @@ func (t *treeFacts) print(std cli.Streams) {
 		}
 		fmt.Fprintf(std.Out, "cells       rows_max allows %d rows in all: gradients to 2^-%d%s\n", t.Rows, t.Bits, wide)
 	}
+	if t.Noise > trees.NoiseWarns {
+		fmt.Fprintf(std.Out, "warning     even if all rows that rows_max allows came and half were positive, the noise of a sum would be %.0f %% of what they vary by: "+
+			"expect little, and refusal from %.0f %% on\n", 100*t.Noise, 100*trees.NoiseRefuses)
+	}
+}
+
+func (t *treeFacts) printSums(std cli.Streams) {
+	if t.Shed == 0 {
+		fmt.Fprintf(std.Out, "trees       %d sums, which have noise and go on without whoever is missing\n", t.Sums)
+		return
+	}
+	lost := fmt.Sprintf("%d members may be lost for good", t.Loses)
+	if t.Loses == 0 {
+		lost = "growth ends with the first one lost for good"
+	}
+	fmt.Fprintf(std.Out, "trees       %d sums; cohorts differ by no member or by at least %d, %s\n", t.Sums, t.Shed, lost)
 }
 
 func factsOf(p *federation.Plan) planFacts {
@@ -126,7 +141,7 @@ func factsOf(p *federation.Plan) planFacts {
 	}
 	f.Stop, f.Start = stopWords(p), p.WarmStart.String()
 	if b, ok := p.Bounds(); ok {
-		f.Trees = &treeFacts{Sums: b.Sums, Shed: b.Shed, Loses: b.Leavers, Rows: b.Rows, Bits: b.Bits, Wide: b.Wide}
+		f.Trees = &treeFacts{Sums: b.Sums, Shed: b.Shed, Loses: b.Leavers, Rows: b.Rows, Bits: b.Bits, Wide: b.Wide, Noise: b.Noise}
 	}
 	return f
 }

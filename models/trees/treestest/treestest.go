@@ -63,10 +63,10 @@ func (m *Member) Gradient(machine *trees.Machine, row int) trees.Cell {
 		return trees.Cell{}
 	}
 	p, y := trees.Sigmoid(m.Score(machine, row)), float64(m.Label[row])
-	w, s := machine.Params().Weights[m.Label[row]], machine.Scale().Bits
+	w, s := machine.Params().Weights[m.Label[row]], machine.Scale()
 	return trees.Cell{
-		G: int64(math.RoundToEven(math.Ldexp(w, s) * (p - y))),
-		H: int64(math.RoundToEven(math.Ldexp(w, s+2) * float64(p*(1-p)))),
+		G: int64(math.RoundToEven(math.Ldexp(w, s.Bits) * (p - y))),
+		H: int64(math.RoundToEven(math.Ldexp(w, s.HessianBits) * float64(p*(1-p)))),
 	}
 }
 

@@ -112,7 +112,10 @@ func exposure(p *federation.Plan, n, t int) []string {
 		out = append(out, "This algorithm sums counts of PAIRS of categories, which isolate rows sooner than single counts do.")
 	}
 	out = append(out, startAndStop(p)...)
-	if p.Grows() {
+	if p.Grows() && !p.Together() {
+		out = append(out, "Additive trees sum gradients by column and at most eight ranges of its cells, one sum an epoch, with this node's own noise on each number; where the ranges lie follows from the plan alone.")
+	}
+	if p.Together() {
 		out = append(out,
 			"Trees sum histograms of gradients by column and cell, one sum a level. The sign of a gradient in a cell with one row is that row's label; `cell` in the plan says how many rows are expected behind a cell.",
 			fmt.Sprintf("This node releases statistics and histograms only where all sums over this table, put together, single out nobody or at least %d members. Of %d members left out together, each can take its own part off.", p.Shed, p.Shed))

@@ -44,7 +44,7 @@ func rounded(x float64) int64 {
 var magicBits = int64(math.Float64bits(magic))
 
 func (g *Grower) toNearest(from, to int) {
-	scaleG, scaleH := math.Ldexp(1, g.scale.Bits), math.Ldexp(1, g.scale.Bits+2)
+	scaleG, scaleH := math.Ldexp(1, g.scale.Bits), math.Ldexp(1, g.scale.HessianBits)
 	wg := [2]float64{float64(g.weights[0] * scaleG), float64(g.weights[1] * scaleG)}
 	wh := [2]float64{float64(g.weights[0] * scaleH), float64(g.weights[1] * scaleH)}
 	label, score := g.data.label[from:to], g.score[from:to]
@@ -66,7 +66,7 @@ func (g *Grower) toNearest(from, to int) {
 // key, so that a restarted node makes the same integers.
 func (g *Grower) byChance(first, from, to int) {
 	d := newDraw(g.key, "rounding", first)
-	scaleG, scaleH := math.Ldexp(1, g.scale.Bits), math.Ldexp(1, g.scale.Bits+2)
+	scaleG, scaleH := math.Ldexp(1, g.scale.Bits), math.Ldexp(1, g.scale.HessianBits)
 	for i := from; i < to; i++ {
 		y := g.data.label[i]
 		p, w := trees.Sigmoid(g.score[i]), g.weights[y]

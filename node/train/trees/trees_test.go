@@ -170,6 +170,7 @@ func TestSameEnsemble(t *testing.T) {
 		"weights":        {Params: trees.Params{Trees: 5, Weights: []float64{0.5, 3}, L1: 0.5, Gain: 0.1}},
 		"by chance":      {Params: trees.Params{Trees: 3}, RowsMax: 10_000_000},
 		"wide cells":     {Params: trees.Params{Trees: 3, Rows: 0.8}, RowsMax: 1 << 30},
+		"additive":       {Params: trees.Params{Growth: trees.Additive, Epochs: 6, Weights: []float64{1, 2}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table := toyTable(t, 6000, 1)
@@ -200,7 +201,8 @@ func number(v float64) *float64 { return &v }
 func TestAgainstTheSlowMember(t *testing.T) {
 	table := manyCodes(t, 9000, 300)
 	p := trees.Params{Trees: 4, TreesPerStep: 2, Depth: 4, Columns: 0.9, MinHessian: number(2), Weights: []float64{1, 2}}
-	for _, cfg := range []trees.Config{{Params: p}, {Params: p, RowsMax: 1 << 29}} {
+	additive := trees.Params{Growth: trees.Additive, Epochs: 4, Weights: []float64{1, 2}}
+	for _, cfg := range []trees.Config{{Params: p}, {Params: p, RowsMax: 1 << 29}, {Params: additive}} {
 		f := configured(t, cfg, local.Options{Threads: 2}, table)
 		wide := 0
 		for _, c := range f.machine.Bins().Columns {

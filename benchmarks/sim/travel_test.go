@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -61,7 +62,7 @@ func TestTravelTrends(t *testing.T) {
 	model, err := artifact.Parse(files[release.ArtifactFile])
 	require.NoError(t, err)
 	require.Equal(t, arch.NegativeBinomial, model.Header.Architecture.Loss)
-	require.InDelta(t, 6, model.Header.Architecture.K(), 0)
+	require.InDelta(t, 5.5, model.Header.Architecture.K(), 0)
 	scorer, err := model.NewScorer()
 	require.NoError(t, err)
 	machine := s.machineOf(r, synth.TravelStates()...)
@@ -69,6 +70,11 @@ func TestTravelTrends(t *testing.T) {
 	for _, m := range s.cfg.Members {
 		figures, err := train.NewMember(m.Table).Evaluate(machine)
 		require.NoError(t, err)
+		store := s.actors[m.Name].store
+		require.Eventually(t, func() bool { return len(store.Figures()) == 1 }, 10*time.Second, 10*time.Millisecond)
+		own := store.Figures()[0].Forecasts
+		require.NotNil(t, own, "each member keeps its own figures")
+		require.Equal(t, figures.Forecasts.Figures(), *own)
 		forecasts, err := scorer.Score(m.Table, 2)
 		require.NoError(t, err)
 		for i, row := range m.Table.Select(feature.SelectTest) {

@@ -152,3 +152,27 @@ func TestCountStatisticsRefuse(t *testing.T) {
 		require.ErrorContains(t, st.Apply(sum), want)
 	}
 }
+
+// FuzzCounts: whatever is read as a count keeps to what the schema declares.
+func FuzzCounts(f *testing.F) {
+	f.Add("12", "1.5", "13")
+	f.Add("-1", "1e9", "NaN")
+	f.Add("1048577", "", "9")
+	s := countSchema(f)
+	f.Fuzz(func(t *testing.T, count, exposure, baseline string) {
+		table, err := FromRecords([]string{"section", "year_before", "refused", "travellers", "part"},
+			[][]string{{"land", baseline, count, exposure, "train"}}, s, Limits{})
+		if err != nil {
+			return
+		}
+		if n := table.Counts()[0]; n < 0 || n > 5000 || n > 0 && n < 10 {
+			t.Fatalf("count %q read as %d", count, n)
+		}
+		if e := table.exposure[0]; !(e >= 1./ExposureOne && e <= MaxExposure) {
+			t.Fatalf("exposure %q read as %v", exposure, e)
+		}
+		if b := table.Baseline()[0]; b < 0 || b > MaxCount || b > 0 && b < 10 {
+			t.Fatalf("baseline %q read as %v", baseline, b)
+		}
+	})
+}

@@ -98,6 +98,9 @@ func Check(path string, s *feature.Schema, o Options, denied ...string) (*Report
 	if o.Limits.Errors == 0 {
 		o.Limits.Errors = 100
 	}
+	if s.Label.IsCount() && s.Split != nil && s.Split.TrainUntil != "" {
+		o.Keep = append(slices.Clone(o.Keep), s.Split.Column)
+	}
 	t, err := OpenWith(path, s, o)
 	var wrong *feature.DataError
 	if err != nil && !errors.As(err, &wrong) {

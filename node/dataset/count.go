@@ -14,6 +14,7 @@ type CountReport struct {
 	Zeros      int     `json:"zeros"`
 	Dispersion float64 `json:"dispersion,omitempty"` // mean² / (variance − mean); 0: no more scatter than Poisson counts
 	Baselines  int     `json:"baselines"`            // rows with a forecast that the model must beat
+	Months     int     `json:"months,omitempty"`     // of training rows, where a date divides the table
 	MinCell    int64   `json:"min_cell,omitempty"`   // of the schema: no smaller count but 0 is in the table
 }
 
@@ -51,7 +52,28 @@ func (r *Report) count(t *feature.Table) {
 	if t.Schema().Label.Baseline != "" && c.Baselines == 0 {
 		r.note("baseline %s is empty in every row: nothing says whether the forecast is worth anything", t.Schema().Label.Baseline)
 	}
+	if split := t.Schema().Split; split != nil && split.TrainUntil != "" {
+		if c.Months = months(t, split.Column); c.Months < twoYears {
+			r.note("%d months train: in fewer than %d a season cannot be told from a trend", c.Months, twoYears)
+		}
+	}
 	r.Label.Count = c
+}
+
+// twoYears are the least months to learn a season from.
+const twoYears = 24
+
+// months counts those in which labelled training rows lie. The column of dates
+// must have been kept.
+func months(t *feature.Table, column string) int {
+	codes, names := t.Category(column)
+	seen := map[string]bool{}
+	for _, row := range t.Select(feature.SelectTrain) {
+		if code := codes[row]; code != feature.Missing && len(names[code]) == len("2006-01-02") {
+			seen[names[code][:7]] = true
+		}
+	}
+	return len(seen)
 }
 
 // text says it in a line.

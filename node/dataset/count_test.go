@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/koinon-eu/koinon/benchmarks/synth"
+	"github.com/koinon-eu/koinon/models/feature"
 )
 
 func travel(t *testing.T) string {
@@ -25,10 +26,22 @@ func TestCheckCounts(t *testing.T) {
 	require.Equal(t, int64(10), c.MinCell)
 	require.Greater(t, c.Cases, int64(10_000))
 	require.Greater(t, c.Dispersion, 0.5)
+	require.Equal(t, 48, c.Months)
+	require.NotContains(t, strings.Join(r.Notes, " "), "months")
 	var text bytes.Buffer
 	require.NoError(t, r.WriteText(&text))
 	require.Contains(t, text.String(), "cases in")
 	require.Contains(t, text.String(), "above zero")
+}
+
+// TestCheckWantsTwoYears: with less to train on the report says so.
+func TestCheckWantsTwoYears(t *testing.T) {
+	s := *synth.TravelSchema()
+	s.Split = &feature.SplitRule{Column: "month_start", TrainUntil: "2022-06-30"}
+	r, err := Check(file(t, "ro.csv", []byte(travel(t))), &s, Options{})
+	require.NoError(t, err)
+	require.Equal(t, 18, r.Label.Count.Months)
+	require.Contains(t, strings.Join(r.Notes, " "), "18 months train")
 }
 
 // TestCheckRefusesSmallCells: a row about fewer than ten people is an error of the table, with its line.

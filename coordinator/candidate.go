@@ -157,7 +157,7 @@ func (c candidate) report(digest [32]byte) (*report.Report, error) {
 			Federation: c.roster.Federation, Name: c.plan.Name, Digest: plan.String(), Artifact: hex.EncodeToString(digest[:]),
 			Purpose: d.PurposeCode, Unit: d.Unit, Target: d.Target, Use: d.Use,
 			Architecture: c.plan.Architecture.Kind, Algorithm: c.plan.Algorithm.Name,
-			Members: c.plan.Cohort.Members, FPR: c.plan.Operating.FPR,
+			Members: c.plan.Cohort.Members, FPR: c.plan.Operating.FPR, Privacy: privacyOf(c.plan),
 		},
 	}
 	for _, r := range c.rounds {
@@ -217,7 +217,7 @@ func (c candidate) card(model *artifact.Model, digest [32]byte, rep *report.Repo
 		Plan: card.Plan{
 			Name: c.plan.Name, Digest: plan.String(), Members: c.plan.Cohort.Members, Rounds: &rounds,
 			Algorithm: c.plan.Algorithm.Name, MinCohort: &minimum,
-			Privacy: "secure aggregation " + c.plan.Privacy.SecureAggregation + ", noise " + c.plan.Privacy.DP,
+			Privacy: privacyWords(c.plan),
 		},
 		Data: card.Data{
 			Schema: c.plan.Schema.Name, Rows: &e.Rows,

@@ -44,7 +44,7 @@ func Build(in Input) (*Report, error) {
 	for _, col := range a.Columns {
 		r.column(col)
 	}
-	r.Limits = append(r.standingLimits(), in.Limits...)
+	r.Limits = slices.Concat(r.standingLimits(), in.Plan.Privacy.limits(), in.Limits)
 	r.fillEmpty()
 	return r, nil
 }

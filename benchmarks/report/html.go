@@ -163,6 +163,9 @@ func (r *Report) facts() [][2]string {
 	add("Members", strings.Join(p.Members, ", "))
 	add("Model", p.Architecture)
 	add("Training", p.Algorithm)
+	if p.Privacy != nil {
+		add("Privacy", p.Privacy.String())
+	}
 	add("Plan digest", p.Digest)
 	add("Model digest", p.Artifact)
 	return out

@@ -38,6 +38,8 @@ type Plan struct {
 	Members      []string `json:"members"`
 	// FPR is the plan's operating point.
 	FPR float64 `json:"fpr"`
+	// Privacy is nil where no noise was added.
+	Privacy *Privacy `json:"privacy,omitempty"`
 }
 
 // Round is one closed masked sum of the run.

@@ -290,7 +290,7 @@ func (m *Machine) applyEpoch(q *Query, sum []uint64) error {
 // openEpoch decodes a sum. Without noise it holds it to all that trees 10 says;
 // with noise only to what rows and noise together can give.
 func (m *Machine) openEpoch(q *Query, sum []uint64) (open, error) {
-	o := open{grid: q.Parts[0].Grid}
+	o := open{grid: q.Parts[0].Grid, hist: m.grow.cells(q.Parts[0].Grid.Cells)}
 	if m.cfg.Noise == 0 {
 		err := m.histogram(&o, sum)
 		if err == nil {
@@ -298,7 +298,6 @@ func (m *Machine) openEpoch(q *Query, sum []uint64) (open, error) {
 		}
 		return o, err
 	}
-	o.hist = m.grow.cells(o.grid.Cells)
 	m.unpack(o.hist, sum)
 	most := float64(m.grow.scale.limit) + float64(noiseTail*m.sumSigma())
 	for _, c := range o.hist {

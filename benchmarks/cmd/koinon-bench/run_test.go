@@ -139,3 +139,22 @@ func TestRunLifecycle(t *testing.T) {
 	require.NotZero(t, code)
 	require.Contains(t, errs, "trees are not fine-tuned")
 }
+
+// TestRunWithPrivacy prints the accountant's inputs and still learns.
+func TestRunWithPrivacy(t *testing.T) {
+	data, schema := smallTable(t, 3, 3000)
+	require.NoError(t, os.WriteFile(schema, []byte(strings.NewReplacer("{type: number}", "{type: number, range: [-6, 6]}",
+		"b:   {type: category}", "b:   {type: category, values: [k0, k1, k2]}", "role: group}", "role: group, values: [f, m]}").Replace(smallSchema)), 0o600))
+	args := []string{"run", "--data", data, "--schema", schema, "--node-column", "node", "--rounds", "20"}
+	code, out, errs := command(t, append(args, "--dp-epsilon", "8", "--dp-clip", "2", "--json")...)
+	require.Zero(t, code, errs)
+	var c comparison
+	require.NoError(t, json.Unmarshal([]byte(out), &c))
+	require.LessOrEqual(t, c.Privacy.Epsilon, 8.0)
+	require.Equal(t, uint64(20), c.Privacy.Training.Steps)
+	require.Equal(t, 2.0, c.Privacy.Clip)
+	require.Greater(t, *c.Overall.Federated.AUROC, 0.7)
+	code, _, errs = command(t, append(args, "--dp-clip", "2")...)
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "are for --dp-epsilon")
+}

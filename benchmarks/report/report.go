@@ -18,7 +18,7 @@ type Input struct {
 	Withheld map[string][]string // by group column: values the plan names as too few to judge
 
 	Histograms *Histograms // what growing trees showed; nil for other models, and where noise covers it
-	Limits   []string            // further limits in plain words, after the standing ones
+	Limits     []string    // further limits in plain words, after the standing ones
 }
 
 // Plan is what the reader must know of the plan; digests are lower-case hex.

@@ -47,7 +47,7 @@ type Table struct {
 	label   []int8
 	split   []Split
 	origin  []int32 // row in the file the table was read from, from 0
-	ids     []string
+	ids     *identifiers
 	others  []string // distinct label texts that count as negative, for the report
 	unread  []string // columns of the file that were left alone
 }
@@ -84,7 +84,16 @@ func (t *Table) ID(row int) string {
 	if t.ids == nil {
 		return ""
 	}
-	return t.ids[row]
+	return string(t.ids.at(row))
+}
+
+// IDBytes is ID without a copy; the bytes must not be changed. nil if the
+// schema names no id.
+func (t *Table) IDBytes(row int) []byte {
+	if t.ids == nil {
+		return nil
+	}
+	return t.ids.at(row)
 }
 
 // NegativeLabels returns up to 8 distinct label texts that were read as
@@ -133,7 +142,7 @@ func (t *Table) Subset(rows []int32) *Table {
 		schema: t.schema, scoring: t.scoring, rows: len(rows), others: t.others, unread: t.unread,
 		numbers: make(map[string][]float32, len(t.numbers)),
 		texts:   make(map[string]coded, len(t.texts)),
-		label:   pick(t.label, rows), split: pick(t.split, rows), origin: pick(t.origin, rows), ids: pick(t.ids, rows),
+		label:   pick(t.label, rows), split: pick(t.split, rows), origin: pick(t.origin, rows), ids: t.ids.pick(rows),
 	}
 	for name, v := range t.numbers {
 		out.numbers[name] = pick(v, rows)

@@ -34,6 +34,7 @@ const (
 	runsName        = "runs"
 	figuresName     = "figures"
 	evidenceName    = "evidence"
+	cacheName       = "cache"
 )
 
 // Path returns a path inside the directory.

@@ -25,8 +25,8 @@ type Feed struct {
 	reset   func()
 	grow    func(rows int) // makes room; nil: as values come
 	longest int            // bytes of a field
-	given   int // rows since the last Next
-	wrong   int // of them
+	given   int            // rows since the last Next
+	wrong   int            // of them
 	scratch []byte
 }
 

@@ -97,10 +97,8 @@ func (b *Builder) Next(n int) {
 	for _, f := range b.found {
 		b.report(FieldError{Row: b.rows + f.row + 1, Column: f.feed.column, Reason: f.reason})
 	}
-	if b.rows += n; b.rows > b.lim.Rows {
-		b.report(FieldError{Row: b.lim.Rows + 1, Reason: fmt.Sprintf("more than %d rows", b.lim.Rows)})
-		b.stopped = true
-	}
+	b.Fits(int64(n))
+	b.rows += n
 	b.ended()
 	b.pass()
 }
@@ -123,6 +121,17 @@ func (b *Builder) pass() {
 		in.reset()
 	}
 	b.first = b.rows
+}
+
+// Fits reports whether so many more rows are within the limit; if they are not,
+// that is reported and nothing more is to be read.
+func (b *Builder) Fits(rows int64) bool {
+	if rows <= int64(b.lim.Rows-b.rows) {
+		return true
+	}
+	b.report(FieldError{Row: b.lim.Rows + 1, Reason: fmt.Sprintf("more than %d rows", b.lim.Rows)})
+	b.stopped = true
+	return false
 }
 
 // Expect makes room for so many more rows, if they are kept in memory. A wrong

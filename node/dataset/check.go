@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -269,12 +270,12 @@ func (r *Report) identifiers(t *feature.Table) {
 	}
 	order := t.Select(feature.SelectAll)
 	slices.SortFunc(order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(t.ID(int(a)), t.ID(int(b))), cmp.Compare(a, b))
+		return cmp.Or(bytes.Compare(t.IDBytes(int(a)), t.IDBytes(int(b))), cmp.Compare(a, b))
 	})
 	twice := 0
 	for i := 1; i < len(order); i++ {
 		a, b := int(order[i-1]), int(order[i])
-		if t.ID(a) == "" || t.ID(a) != t.ID(b) {
+		if len(t.IDBytes(a)) == 0 || !bytes.Equal(t.IDBytes(a), t.IDBytes(b)) {
 			continue
 		}
 		if twice++; twice <= 5 {

@@ -222,7 +222,14 @@ func (c *csvSource) fields(b *Builder, line []byte, fields int) {
 		if in.place > 0 {
 			from = c.ends[in.place-1] + 1
 		}
-		in.Text(line[from:c.ends[in.place]])
+		f := line[from:c.ends[in.place]]
+		if n := in.numbers; n != nil {
+			if v, ok := decimal(f); ok && n.fits(v) && len(f) <= in.longest {
+				n.values = append(n.values, v)
+				continue
+			}
+		}
+		in.Text(f)
 	}
 	b.endRecord(func(int) int { return number })
 }

@@ -3,10 +3,14 @@ package feature
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 )
 
-// powers of ten that a float64 holds exactly.
-var powers = [...]float64{
+// scale holds the float64 nearest to 10ⁱ⁻²², i up to 44; those from 10⁰ on are
+// exact.
+var scale = [...]float64{
+	1e-22, 1e-21, 1e-20, 1e-19, 1e-18, 1e-17, 1e-16, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11,
+	1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1,
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
@@ -14,16 +18,19 @@ var powers = [...]float64{
 // decimal reads [+-] digits [. digits] [e [+-] digits] where the nearest
 // float32 is certain; false leaves the field to strconv, right or wrong.
 //
-// Digits below 2⁵³ and a power of ten up to 22 are exact in float64, so that
-// their quotient or product d is the float64 nearest to the number x (Clinger
-// 1990). Between two float32 values lies one midpoint, itself a float64, which
-// rounding to float64 cannot carry x across: if d is not the midpoint, x stands
-// on the same side of it and both round to the same float32.
+// Digits m below 2⁵³ are exact in float64, the power of ten and the product are
+// rounded once each: d is within 2⁻⁵² of the number x, relatively, which is two
+// units in its last place, or four of the smaller ones below a power of two.
+// Rounding to float32 turns on the midpoint of two float32 values, the one
+// pattern 1<<28 of the 29 bits that d has more. If those bits are further than
+// eight units from it, no midpoint lies between d and x, and both round to the
+// same float32.
 func decimal(f []byte) (float32, bool) {
-	i := 0
-	if len(f) > 0 && (f[0] == '-' || f[0] == '+') {
-		i = 1
+	if len(f) == 0 {
+		return 0, false
 	}
+	minus := equal(f[0], '-') // signs come in no order: no branch
+	i := int(minus | equal(f[0], '+'))
 	var m uint64
 	whole := i
 	for ; i < len(f) && f[i]-'0' <= 9; i++ {
@@ -33,14 +40,11 @@ func decimal(f []byte) (float32, bool) {
 	if i < len(f) && f[i] == '.' {
 		i++
 		point := i
-		if i+8 <= len(f) {
-			if x := binary.LittleEndian.Uint64(f[i:]); eightDigits(x) {
-				m, i = 100_000_000*m+eight(x), i+8
-			}
+		var n int
+		if m, n = fraction(m, f, i); n < 0 {
+			return 0, false
 		}
-		for ; i < len(f) && f[i]-'0' <= 9; i++ {
-			m = 10*m + uint64(f[i]-'0')
-		}
+		i += n
 		exponent = point - i
 		digits -= exponent
 	}
@@ -60,35 +64,59 @@ func decimal(f []byte) (float32, bool) {
 	if exponent < -22 || exponent > 22 {
 		return 0, false
 	}
-	d := float64(m)
-	if exponent < 0 {
-		d /= powers[-exponent]
-	} else {
-		d *= powers[exponent]
-	}
-	const low = 1<<29 - 1 // the bits a float32 does not have
-	if math.Float64bits(d)&low == 1<<28 || d < 0x1p-126 || d > math.MaxFloat32 {
+	d := float64(m) * scale[exponent+22]
+	const low, near = 1<<29 - 1, 8
+	if (math.Float64bits(d)-(1<<28-near))&low <= 2*near || d < 0x1p-125 || d > math.MaxFloat32 {
 		return 0, false
 	}
-	if f[0] == '-' {
-		d = -d
+	return math.Float32frombits(math.Float32bits(float32(d)) | minus<<31), true
+}
+
+// tens are the powers of ten up to 10¹⁶.
+var tens = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16}
+
+// equal returns 1 if a is b, else 0.
+func equal(a, b byte) uint32 { return (uint32(a^b) - 1) >> 31 }
+
+// fraction appends the digits from i on to m, sixteen at most, and returns how
+// many they are. It looks at the bytes behind the field where there are some, and
+// returns -1 where digits go on there. Two words are read whether or not a digit
+// is in the second: a branch would be guessed wrong every other time.
+func fraction(m uint64, f []byte, i int) (uint64, int) {
+	if i+16 > cap(f) {
+		n := 0
+		for ; n < 16 && i+n < len(f) && f[i+n]-'0' <= 9; n++ {
+			m = 10*m + uint64(f[i+n]-'0')
+		}
+		return m, n
 	}
-	return float32(d), true
+	w := f[i : i+16]
+	x, y := binary.LittleEndian.Uint64(w), binary.LittleEndian.Uint64(w[8:])
+	n := digitsOf(x)
+	k := digitsOf(y) & -(n >> 3) // 0 unless n is 8
+	if n+k > len(f)-i {
+		return 0, -1
+	}
+	return m*tens[n+k] + eight(x, n)*tens[k] + eight(y, k), n + k
 }
 
-// eightDigits reports whether the eight bytes are digits: neither a digit nor a
-// digit plus 6 leaves the row of 0x30 in its table.
-func eightDigits(x uint64) bool {
+// eight returns the value of the first n of eight digits.
+func eight(x uint64, n int) uint64 {
+	const zeros = 0x3030303030303030
+	x = (x<<(64-8*n) | zeros>>(8*n)) & 0x0f0f0f0f0f0f0f0f // as many zeros in front as are missing
+	x = x * (10<<8 + 1) >> 8 & 0x00ff00ff00ff00ff         // pairs, then fours, then all
+	x = x * (100<<16 + 1) >> 16 & 0x0000ffff0000ffff
+	return x * (10000<<32 + 1) >> 32
+}
+
+// digitsOf counts the digits that eight bytes begin with, the first in the
+// lowest byte: neither a digit nor a digit plus 6 leaves the row of 0x30 in its
+// table. A byte that carries into the next is no digit, and those after it do
+// not count.
+func digitsOf(x uint64) int {
 	const rows, digits = 0xf0f0f0f0f0f0f0f0, 0x3030303030303030
-	return x&rows == digits && (x+0x0606060606060606)&rows == digits
-}
-
-// eight reads eight digits, the first in the lowest byte: pairs, then fours, then
-// all of them.
-func eight(x uint64) uint64 {
-	x = x & 0x0f0f0f0f0f0f0f0f * (10<<8 + 1) >> 8
-	x = x & 0x00ff00ff00ff00ff * (100<<16 + 1) >> 16
-	return x & 0x0000ffff0000ffff * (10000<<32 + 1) >> 32
+	other := (x&rows ^ digits) | ((x+0x0606060606060606)&rows ^ digits)
+	return bits.TrailingZeros64(other) / 8
 }
 
 // power reads e [+-] digits, at most three of them.

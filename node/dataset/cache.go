@@ -19,11 +19,13 @@ import (
 //
 // A Cache serves one reader at a time.
 type Cache struct {
-	Dir  string
-	Max  int64        // bytes of all files together; 0: DefaultMaxCache
-	Log  *slog.Logger // nil: none
-	part *spill       // of the table that is being read
-	last *feature.Table
+	Dir string
+	Max int64        // bytes of all files together; 0: DefaultMaxCache
+	Log *slog.Logger // nil: none
+
+	block int    // bytes collected in memory before they go to the disk; 0: blockBytes
+	part  *spill // of the table that is being read
+	last  *feature.Table
 }
 
 // DefaultMaxCache bounds a cache, 64 GiB.
@@ -34,8 +36,7 @@ var ErrCacheFull = errors.New("table does not fit into the cache")
 
 const cacheEnding = ".columns"
 
-// blockBytes is how much of a table is collected in memory before it goes to
-// the disk.
+// blockBytes is the default of Cache.block.
 const blockBytes = 16 << 20
 
 func (c *Cache) max() int64 {
@@ -97,8 +98,11 @@ func (c *Cache) fill(src feature.Source, s *feature.Schema, lim feature.Limits) 
 			width += 4
 		}
 	}
+	if c.block == 0 {
+		c.block = blockBytes
+	}
 	c.part = &spill{dir: c.Dir, max: c.max()}
-	t, err := feature.ReadBlocks(src, s, lim, max(blockBytes/width, 1024), c.part.add)
+	t, err := feature.ReadBlocks(src, s, lim, max(c.block/width, 1024), c.part.add)
 	c.last = t
 	return t, err
 }

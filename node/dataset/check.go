@@ -154,11 +154,14 @@ func (r *Report) label(t *feature.Table) {
 
 // sides judges whether there is something to train on and to test.
 func (r *Report) sides(s *feature.Schema) {
-	switch n := r.Train.Rows; {
-	case n == 0:
+	n := r.Train.Rows
+	if n == 0 {
 		r.wrong("no labelled training row")
-	case r.Train.Positives == 0 || r.Train.Positives == n:
+	} else if r.Train.Positives == 0 || r.Train.Positives == n {
 		r.note("all %d labelled training rows have the same label: this node's own model has no figures", n)
+	}
+	if n > 0 && n < feature.Floor {
+		r.note("only %d labelled training rows: a plan may ask for more (min_rows), and the whole cohort needs %d at least", n, feature.Floor)
 	}
 	if s.Split != nil && r.Test.Rows == 0 {
 		r.note("no labelled test row: the node takes part in training only")
@@ -237,6 +240,9 @@ func (r *Report) category(t *feature.Table, c feature.Column, out *ColumnReport)
 	}
 	if long > 0 {
 		r.note("column %s: %d values are longer than %d bytes and count as unknown", c.Name, long, feature.MaxValueBytes)
+	}
+	if len(c.Values) == 0 && out.Distinct > feature.MaxValues {
+		r.note("column %s holds %d values: at most %d are learnt, each in %d rows of the whole cohort at least; the rest count as unknown", c.Name, out.Distinct, feature.MaxValues, feature.Floor)
 	}
 	if c.Role == feature.RoleGroup {
 		group := slices.Clone(counts)

@@ -43,18 +43,23 @@ func Open(path string, s *feature.Schema, keep ...string) (*feature.Table, error
 // OpenWith is Open with limits. With a *feature.DataError it returns the table
 // as far as it could be read, as feature.Read does.
 func OpenWith(path string, s *feature.Schema, o Options) (*feature.Table, error) {
-	t, _, err := OpenNamed(path, s, o)
+	t, _, err := openTable(path, s, o, o.Cache != nil)
 	return t, err
 }
 
 // OpenNamed is OpenWith and names the content of the file that the rows come
 // from: its SHA-256. A file that is written to meanwhile gives ErrChanged.
 func OpenNamed(path string, s *feature.Schema, o Options) (*feature.Table, [32]byte, error) {
+	return openTable(path, s, o, true)
+}
+
+func openTable(path string, s *feature.Schema, o Options, named bool) (*feature.Table, [32]byte, error) {
 	f, err := open(path, o)
 	if err != nil {
 		return nil, [32]byte{}, err
 	}
 	defer f.Close()
+	f.named = named
 	t, digest, err := f.read(s, o)
 	if errors.Is(err, io.ErrUnexpectedEOF) && f.kind == zipped {
 		err = fmt.Errorf("file is cut off: %w", err)
@@ -87,6 +92,7 @@ type table struct {
 	size   int64
 	max    int64
 	before stamp
+	named  bool // what it holds is asked for
 }
 
 func open(path string, o Options) (*table, error) {
@@ -155,7 +161,10 @@ func (f *table) parse(o Options, read func(feature.Source) (*feature.Table, erro
 		return nil, [32]byte{}, err
 	}
 	h := sha256.New()
-	file := io.TeeReader(f.File, h)
+	file := io.Reader(f.File)
+	if f.named {
+		file = io.TeeReader(f.File, h)
+	}
 	var r io.Reader = &bounded{r: file, left: f.max, size: f.size}
 	if f.kind == zipped {
 		z, err := gzip.NewReader(bufio.NewReaderSize(file, 1<<16))
@@ -166,11 +175,13 @@ func (f *table) parse(o Options, read func(feature.Source) (*feature.Table, erro
 		r = &bounded{r: z, left: f.max}
 	}
 	t, err := read(feature.NewCSV(r, o.Limits))
-	if err != nil {
+	if err != nil || !f.named {
 		return t, [32]byte{}, err
 	}
-	if _, err := io.Copy(io.Discard, file); err != nil {
+	if n, err := io.Copy(io.Discard, file); err != nil {
 		return nil, [32]byte{}, err
+	} else if n > 0 { // beyond what was its end
+		return nil, [32]byte{}, ErrChanged
 	}
 	digest := [32]byte(h.Sum(nil))
 	return t, digest, f.unchanged(digest)
@@ -179,7 +190,11 @@ func (f *table) parse(o Options, read func(feature.Source) (*feature.Table, erro
 // parseColumns reads a Parquet file, from one place and another: it is named
 // beforehand.
 func (f *table) parseColumns(read func(feature.Source) (*feature.Table, error)) (*feature.Table, [32]byte, error) {
-	digest, err := f.digest()
+	var digest [32]byte
+	var err error
+	if f.named {
+		digest, err = f.digest()
+	}
 	if err != nil {
 		return nil, digest, err
 	}
@@ -188,7 +203,7 @@ func (f *table) parseColumns(read func(feature.Source) (*feature.Table, error)) 
 		return nil, digest, err
 	}
 	t, err := read(src)
-	if err == nil {
+	if err == nil && f.named {
 		err = f.unchanged(digest)
 	}
 	return t, digest, err

@@ -151,6 +151,7 @@ columns:
 		"column c is empty in every row",
 		"column b: 1 values are longer than 64 bytes",
 		"all 3 labelled training rows have the same label",
+		"only 3 labelled training rows",
 		"no labelled test row",
 		"z (not in the schema)",
 	} {

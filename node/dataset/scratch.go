@@ -12,9 +12,13 @@ const leastScratch = 32 << 20
 // name in dir: what does not fit into memory goes to the disk, and all of it is
 // gone after release or with the process. Small pieces are of the heap.
 func NewScratch(dir string) func(floats, codes int) (x []float32, c []int32, release func() error, err error) {
+	return newScratch(dir, leastScratch)
+}
+
+func newScratch(dir string, least int) func(floats, codes int) (x []float32, c []int32, release func() error, err error) {
 	return func(floats, codes int) ([]float32, []int32, func() error, error) {
 		size := 4 * (floats + codes)
-		if size < leastScratch {
+		if size < least {
 			return make([]float32, floats), make([]int32, codes), func() error { return nil }, nil
 		}
 		b, err := scratch(dir, size)

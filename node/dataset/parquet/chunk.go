@@ -141,7 +141,7 @@ func (c *chunk) readDictionary(h pageHeader) error {
 	if c.dictionary != nil {
 		return errors.New("has two dictionaries")
 	}
-	if h.encoding != format.Plain && h.encoding != format.PlainDictionary {
+	if h.encoding != format.Plain && h.encoding != oldDictionary {
 		return fmt.Errorf("dictionary in encoding %s is not read", h.encoding)
 	}
 	body, err := c.unfold(c.raw, h.unfolded)

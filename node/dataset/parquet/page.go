@@ -19,6 +19,10 @@ const (
 	maxValues = 1 << 24   // values of a page
 )
 
+// oldDictionary is what writers of the first version of the format call
+// format.RLEDictionary in a data page, and format.Plain in a dictionary.
+const oldDictionary format.Encoding = 2
+
 // pageHeader is what is used of a format.PageHeader.
 type pageHeader struct {
 	kind         format.PageType
@@ -158,7 +162,7 @@ func (c *chunk) decode(h pageHeader, body []byte) error {
 	switch h.encoding {
 	case format.Plain:
 		return c.plain(body, present, p)
-	case format.PlainDictionary, format.RLEDictionary:
+	case oldDictionary, format.RLEDictionary:
 		return c.indexed(body, present)
 	}
 	return c.other(h.encoding, body, present)

@@ -297,7 +297,9 @@ func TestDecimals(t *testing.T) {
 		scale int
 		want  string
 	}{
-		{[]byte{0xff}, 0, "-1"}, {[]byte{0x00, 0x80}, 2, "1.28"}, {[]byte{0xff, 0x38}, 3, "-0.200"},
+		{[]byte{0xff}, 0, "-1"},
+		{[]byte{0x00, 0x80}, 2, "1.28"},
+		{[]byte{0xff, 0x38}, 3, "-0.200"},
 		{[]byte{1, 0, 0, 0, 0, 0, 0, 0, 0}, 1, "1844674407370955161.6"},
 		{[]byte{0xff, 0, 0, 0, 0, 0, 0, 0, 0}, 0, "-18446744073709551616"},
 	} {
@@ -327,24 +329,20 @@ func FuzzRead(f *testing.F) {
 // numbers writes them.
 func BenchmarkRead(b *testing.B) {
 	const rows, columns = 50_000, 30
-	group := lib.Group{"y": lib.Leaf(lib.Int32Type)}
 	text := "name: bench\nlabel: {column: y, positive: \"1\"}\ncolumns:\n"
+	var names []string
 	for i := range columns {
-		group[fmt.Sprintf("x%02d", i)] = lib.Leaf(lib.FloatType)
+		names = append(names, fmt.Sprintf("x%02d", i))
 		text += fmt.Sprintf("  x%02d: {type: number}\n", i)
 	}
 	r := rand.New(rand.NewPCG(1, 7))
 	var buffer bytes.Buffer
-	w := lib.NewWriter(&buffer, lib.NewSchema("bench", group), lib.Compression(&lib.Snappy))
-	for range rows {
-		var row lib.Row
-		for i := range columns {
-			row = append(row, lib.ValueOf(float32(r.NormFloat64())).Level(0, 0, i))
+	require.NoError(b, WriteNumbers(&buffer, names, rows, func(x []float32) int32 {
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
 		}
-		_, err := w.WriteRows([]lib.Row{append(row, lib.ValueOf(r.Int32N(2)).Level(0, 0, columns))})
-		require.NoError(b, err)
-	}
-	require.NoError(b, w.Close())
+		return r.Int32N(2)
+	}))
 	s := schemaOf(b, text)
 	for b.Loop() {
 		tab, err := read(buffer.Bytes(), s, feature.Limits{})

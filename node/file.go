@@ -75,13 +75,19 @@ func (d Dir) Abs(path string) string {
 
 // TableCache returns the cache of the national table that node.yaml asks for, or nil.
 func (d Dir) TableCache(f File, log *slog.Logger) *dataset.Cache {
-	switch f.Cache {
-	case "", "false":
+	if f.Cache == "" || f.Cache == "false" {
 		return nil
-	case "true":
-		f.Cache = cacheName
 	}
-	return &dataset.Cache{Dir: d.Abs(f.Cache), Max: int64(f.CacheGiB) << 30, Log: log}
+	c := d.defaultCache(log)
+	c.Max = int64(f.CacheGiB) << 30
+	if f.Cache != "true" {
+		c.Dir = d.Abs(f.Cache)
+	}
+	return c
+}
+
+func (d Dir) defaultCache(log *slog.Logger) *dataset.Cache {
+	return &dataset.Cache{Dir: d.Path(cacheName), Log: log}
 }
 
 // TableScratch returns where encoded rows lie: in a file of the cache's folder, if there is a cache; else nil, in memory.

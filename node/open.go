@@ -112,6 +112,9 @@ func (d Dir) dial(f File) (*identity.Source, *tls.Config, identity.Peer, error) 
 // OpenTable returns how the national table of node.yaml is read, read-only, under a schema, and named by its content.
 func (d Dir) OpenTable(f File, log *slog.Logger) OpenTable {
 	cache := d.TableCache(f, log)
+	if cache == nil {
+		d.defaultCache(log).Wipe()
+	}
 	return func(s *feature.Schema) (*feature.Table, [32]byte, error) {
 		if f.Data == "" {
 			return nil, [32]byte{}, errors.New("node.yaml names no data")

@@ -61,8 +61,7 @@ func (c *Cache) path(content [32]byte, s *feature.Schema) string {
 // load returns the table of that content, or nil. Files of other content are
 // deleted, and so is one that is damaged.
 func (c *Cache) load(content [32]byte, s *feature.Schema) *feature.Table {
-	names, _ := filepath.Glob(filepath.Join(c.Dir, "*"+cacheEnding))
-	for _, name := range names {
+	for _, name := range c.files() {
 		if !strings.HasPrefix(filepath.Base(name), fmt.Sprintf("%x-", content[:16])) {
 			c.remove(name, "stale")
 		}
@@ -78,6 +77,24 @@ func (c *Cache) load(content [32]byte, s *feature.Schema) *feature.Table {
 		c.remove(path, "damaged")
 	}
 	return nil
+}
+
+// files lists what a cache leaves on the disk: tables, and what a process that
+// was killed was writing.
+func (c *Cache) files() (all []string) {
+	for _, pattern := range []string{"*" + cacheEnding, "reading-*", "writing-*", "encoded-*"} {
+		names, _ := filepath.Glob(filepath.Join(c.Dir, pattern)) // the pattern is sound
+		all = append(all, names...)
+	}
+	return all
+}
+
+// Wipe deletes every file of the cache. Tables that were taken from it stay
+// whole.
+func (c *Cache) Wipe() {
+	for _, name := range c.files() {
+		c.remove(name, "the cache is off")
+	}
 }
 
 func (c *Cache) remove(path, why string) {

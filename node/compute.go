@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -15,20 +14,14 @@ import (
 	"github.com/koinon-eu/koinon/node/train"
 )
 
-// tables reads a national table once for each schema and keeps it in memory, read-only.
+// tables reads a national table once for each schema and keeps it, read-only.
 type tables struct {
-	open func(*feature.Schema) (*feature.Table, error)
-
-	// digest names what is read, for instance by the content of its file; nil: always the same.
-	digest func() ([32]byte, error)
+	open OpenTable
 
 	mu   sync.Mutex
 	kept map[[32]byte]*feature.Table
 	name map[[32]byte][32]byte // of the data of each kept table
 }
-
-// errChanged means that the national table was written to while it was read.
-var errChanged = errors.New("changed while it was read; write a new file and move it into place")
 
 // snapshot names the rows of a table that get has read (trees 37).
 func (t *tables) snapshot(s *feature.Schema) ([32]byte, error) {
@@ -40,13 +33,6 @@ func (t *tables) snapshot(s *feature.Schema) ([32]byte, error) {
 	return t.name[s.Digest()], nil
 }
 
-func (t *tables) named() ([32]byte, error) {
-	if t.digest == nil {
-		return [32]byte{}, nil
-	}
-	return t.digest()
-}
-
 func (t *tables) get(s *feature.Schema) (*feature.Table, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -54,23 +40,12 @@ func (t *tables) get(s *feature.Schema) (*feature.Table, error) {
 	if table := t.kept[digest]; table != nil {
 		return table, nil
 	}
-	before, err := t.named()
-	if err != nil {
-		return nil, fmt.Errorf("national table: %w", err)
-	}
-	table, err := t.open(s)
-	if err != nil {
-		return nil, fmt.Errorf("national table: %w", err)
-	}
-	after, err := t.named()
-	if err == nil && before != after {
-		err = errChanged
-	}
+	table, name, err := t.open(s)
 	if err != nil {
 		return nil, fmt.Errorf("national table: %w", err)
 	}
 	put(&t.kept, digest, table)
-	put(&t.name, digest, after)
+	put(&t.name, digest, name)
 	return table, nil
 }
 
@@ -103,6 +78,7 @@ func (a *actor) ready() (*train.Member, error) {
 		return nil, err
 	}
 	member := train.NewMember(table)
+	member.SetScratch(a.n.cfg.Scratch)
 	member.SetRunKey(a.run.Key)
 	if a.run.Control != nil {
 		if err := member.SetControl(a.run.Control); err != nil {

@@ -35,6 +35,7 @@ const (
 	figuresName     = "figures"
 	evidenceName    = "evidence"
 	startsName      = "starts"
+	cacheName       = "cache"
 )
 
 // Path returns a path inside the directory.

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/crypto/keystore"
 	"github.com/koinon-eu/koinon/deploy/service"
+	"github.com/koinon-eu/koinon/node/dataset"
+	"github.com/koinon-eu/koinon/node/train"
 )
 
 // File is node.yaml: what an operator sets. Paths that are not absolute are taken from the state directory.
@@ -20,7 +23,9 @@ type File struct {
 	Federation  string            `yaml:"federation"`
 	Member      string            `yaml:"member"`
 	Coordinator string            `yaml:"coordinator"`  // host:port of the Federation service
-	Data        string            `yaml:"data"`         // the national table: CSV or CSV.gz, opened read-only
+	Data        string            `yaml:"data"`         // the national table: CSV, CSV.gz or Parquet, opened read-only
+	Cache       string            `yaml:"cache"`        // true, or a folder: keep the table as columns there; default: no
+	CacheGiB    int               `yaml:"cache_gib"`    // bound of that folder, default 64
 	Identity    string            `yaml:"identity"`     // key reference, default file:keys/identity.pem
 	Vault       keystore.Vault    `yaml:"vault"`        // how to reach the Vault that identity names
 	ReleaseKeys []string          `yaml:"release_keys"` // PEM files: a model that a plan starts from must be signed with one of them; none: the plan's digest decides
@@ -38,6 +43,8 @@ func (f *File) Validate() error {
 		return errors.New("federation and member are required")
 	case !federation.ValidName(f.Member):
 		return fmt.Errorf("member %.40q is not a valid name", f.Member)
+	case f.CacheGiB < 0 || f.CacheGiB > 1<<20:
+		return errors.New("cache_gib must be from 0 to 1048576")
 	case f.Tick < 0 || f.Heartbeat < 0:
 		return errors.New("tick and heartbeat must not be negative")
 	}
@@ -65,6 +72,31 @@ func (d Dir) Abs(path string) string {
 		return path
 	}
 	return d.Path(path)
+}
+
+// TableCache returns the cache of the national table that node.yaml asks for, or nil.
+func (d Dir) TableCache(f File, log *slog.Logger) *dataset.Cache {
+	if f.Cache == "" || f.Cache == "false" {
+		return nil
+	}
+	c := d.defaultCache(log)
+	c.Max = int64(f.CacheGiB) << 30
+	if f.Cache != "true" {
+		c.Dir = d.Abs(f.Cache)
+	}
+	return c
+}
+
+func (d Dir) defaultCache(log *slog.Logger) *dataset.Cache {
+	return &dataset.Cache{Dir: d.Path(cacheName), Log: log}
+}
+
+// TableScratch returns where encoded rows lie: in a file of the cache's folder, if there is a cache; else nil, in memory.
+func (d Dir) TableScratch(f File) train.Scratch {
+	if c := d.TableCache(f, nil); c != nil {
+		return dataset.NewScratch(c.Dir)
+	}
+	return nil
 }
 
 // LoadPolicy reads the policy file that node.yaml names.

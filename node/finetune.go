@@ -13,6 +13,7 @@ import (
 	"github.com/koinon-eu/koinon/models/artifact"
 	"github.com/koinon-eu/koinon/models/release"
 	"github.com/koinon-eu/koinon/models/schedule"
+	"github.com/koinon-eu/koinon/node/dataset"
 	"github.com/koinon-eu/koinon/node/finetune"
 	"github.com/koinon-eu/koinon/node/train"
 )
@@ -156,9 +157,13 @@ func (d Dir) TuneRelease(dir string) (finetune.Input, error) {
 // withTable reads the national table under the model's schema.
 func (d Dir) withTable(in finetune.Input) (finetune.Input, error) {
 	file, err := d.LoadFile()
-	if err == nil {
-		in.Table, err = d.OpenTable(file)(in.Model.Encoder.Schema)
+	if err != nil {
+		return in, err
 	}
+	if file.Data == "" {
+		return in, errNoTable
+	}
+	in.Table, err = dataset.Open(d.Abs(file.Data), in.Model.Encoder.Schema)
 	return in, err
 }
 

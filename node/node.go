@@ -20,6 +20,7 @@ import (
 	"github.com/koinon-eu/koinon/node/budget"
 	"github.com/koinon-eu/koinon/node/chain"
 	"github.com/koinon-eu/koinon/node/link"
+	"github.com/koinon-eu/koinon/node/train"
 )
 
 // Ledger remembers durably what this node has given away. *budget.Ledger is one in a file, MemoryLedger one for
@@ -50,24 +51,29 @@ type Config struct {
 	Policy     federation.Policy
 	Releases   *release.Policy // who must have signed a model that a plan starts from; nil: the plan's digest decides
 	Version    string
-	Accept     bool                                          // take over every newer roster unasked: benchmarks only
-	Approve    func(*federation.Plan) bool                   // decides on plans without an operator: benchmarks only
-	Today      func() string                                 // YYYY-MM-DD; default is the clock, in UTC
-	Random     func(RunID, uint32, Use) io.Reader            // seeded, for a step of a run: benchmarks only; default is S13
-	Table      *feature.Table                                // the national table, if it is in memory
-	Open       func(*feature.Schema) (*feature.Table, error) // else how to read it, read-only
-	Snapshot   func() ([32]byte, error)                      // names the content of the national table; nil: it never changes
-	Record     func(link.Message) error                      // egress record: sees every message before it leaves
-	Received   func(link.Message)                            // sees every message that arrives
-	Tick       time.Duration                                 // of deadlines (S67), default 1 s; negative for none
-	Heartbeat  time.Duration                                 // default 15 s
-	SpotBudget int                                           // bytes a spot check may fetch (S56), default 16 MiB
+	Accept     bool                               // take over every newer roster unasked: benchmarks only
+	Approve    func(*federation.Plan) bool        // decides on plans without an operator: benchmarks only
+	Today      func() string                      // YYYY-MM-DD; default is the clock, in UTC
+	Random     func(RunID, uint32, Use) io.Reader // seeded, for a step of a run: benchmarks only; default is S13
+	Table      *feature.Table                     // the national table, if it is in memory
+	Snapshot   func() ([32]byte, error)           // names the content of Table; nil: it never changes
+	Open       OpenTable                          // else how to read and name it, read-only
+	Scratch    train.Scratch                      // where encoded rows lie; nil: in memory
+	Record     func(link.Message) error           // egress record: sees every message before it leaves
+	Received   func(link.Message)                 // sees every message that arrives
+	Tick       time.Duration                      // of deadlines (S67), default 1 s; negative for none
+	Heartbeat  time.Duration                      // default 15 s
+	SpotBudget int                                // bytes a spot check may fetch (S56), default 16 MiB
 	Hooks      Hooks
 	Metrics    *service.Metrics
 	Health     *service.Health
 	Log        *slog.Logger
 	Dial       func(context.Context, string) (net.Conn, error)
 }
+
+// OpenTable reads the national table under a schema and names the content it was read from, for instance by a digest of
+// its file: as long as the name is the same, sums over different cohorts could be taken off each other (trees 37).
+type OpenTable func(*feature.Schema) (*feature.Table, [32]byte, error)
 
 // Use says what randomness is for. Keys, seeds and masks are not among the uses: they always come from the operating
 // system.
@@ -140,9 +146,16 @@ func New(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{cfg: cfg, poke: make(chan struct{}, 1), actors: map[RunID]*actor{}}
-	n.data = tables{open: cfg.Open, digest: cfg.Snapshot}
+	n.data = tables{open: cfg.Open}
 	if cfg.Table != nil {
-		n.data.open = func(s *feature.Schema) (*feature.Table, error) { return fitting(cfg.Table, s) }
+		n.data.open = func(s *feature.Schema) (*feature.Table, [32]byte, error) {
+			var name [32]byte
+			t, err := fitting(cfg.Table, s)
+			if err == nil && cfg.Snapshot != nil {
+				name, err = cfg.Snapshot()
+			}
+			return t, name, err
+		}
 	}
 	n.meters = newMeters(cfg.Metrics)
 	var err error

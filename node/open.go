@@ -2,14 +2,11 @@ package node
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 
 	"github.com/koinon-eu/koinon/crypto/identity"
 	"github.com/koinon-eu/koinon/deploy/service"
@@ -94,7 +91,7 @@ func (s *Service) config(ctx context.Context, version string) (Config, error) {
 	s.source, s.peer = c, peer
 	return Config{
 		Member: s.file.Member, Address: s.file.Coordinator, TLS: conf, Sign: sign, Store: s.dir, Ledger: s.ledger,
-		Policy: policy, Releases: trusted, Version: version, Open: s.dir.OpenTable(s.file), Snapshot: s.dir.Snapshot(s.file), Record: s.egress.Record,
+		Policy: policy, Releases: trusted, Version: version, Open: s.dir.OpenTable(s.file, s.log), Scratch: s.dir.TableScratch(s.file), Record: s.egress.Record,
 		Tick: s.file.Tick, Heartbeat: s.file.Heartbeat, Log: s.log,
 	}, nil
 }
@@ -116,30 +113,19 @@ func (d Dir) dial(f File) (*identity.Source, *tls.Config, identity.Peer, error) 
 	return source, identity.ClientConfig(trust, source), peer, nil
 }
 
-// OpenTable returns how the national table of node.yaml is read, read-only, under a schema.
-func (d Dir) OpenTable(f File) func(*feature.Schema) (*feature.Table, error) {
-	return func(s *feature.Schema) (*feature.Table, error) {
-		if f.Data == "" {
-			return nil, errors.New("node.yaml names no data")
-		}
-		return dataset.Open(d.Abs(f.Data), s)
-	}
-}
+var errNoTable = errors.New("node.yaml names no data")
 
-// Snapshot returns what names the content of the national table of node.yaml: as long as it is the same, sums over
-// different cohorts could be taken off each other (trees 37).
-func (d Dir) Snapshot(f File) func() ([32]byte, error) {
-	return func() (digest [32]byte, err error) {
-		file, err := os.Open(d.Abs(f.Data))
-		if err != nil {
-			return digest, err
+// OpenTable returns how the national table of node.yaml is read, read-only, under a schema, and named by its content.
+func (d Dir) OpenTable(f File, log *slog.Logger) OpenTable {
+	cache := d.TableCache(f, log)
+	if cache == nil {
+		d.defaultCache(log).Wipe()
+	}
+	return func(s *feature.Schema) (*feature.Table, [32]byte, error) {
+		if f.Data == "" {
+			return nil, [32]byte{}, errNoTable
 		}
-		defer file.Close()
-		h := sha256.New()
-		if _, err := io.Copy(h, file); err != nil {
-			return digest, err
-		}
-		return [32]byte(h.Sum(nil)), nil
+		return dataset.OpenNamed(d.Abs(f.Data), s, dataset.Options{Cache: cache})
 	}
 }
 

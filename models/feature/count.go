@@ -82,31 +82,33 @@ func (s *Schema) checkLabelColumns() error {
 
 // bindCount binds what a count label names: rows to be scored need the
 // exposure only.
-func (b *builder) bindCount(bind func(string, bool, func() func(string) string)) {
+func (b *Builder) bindCount(bind func(string, bool, func(*Feed))) {
 	l := b.schema.Label
-	bind(l.Column, b.lim.Scoring, b.countSink)
+	bind(l.Column, b.lim.Scoring, b.bindCases)
 	if l.Exposure != "" {
-		bind(l.Exposure, false, b.exposureSink)
+		bind(l.Exposure, false, b.bindExposure)
 	}
 	if l.Baseline != "" {
-		bind(l.Baseline, b.lim.Scoring, b.baselineSink)
+		bind(l.Baseline, b.lim.Scoring, b.bindBaseline)
 	}
 }
 
-func (b *builder) countSink() func(string) string {
-	b.t.label, b.t.count = []int8{}, []int32{}
+func (b *Builder) bindCases(in *Feed) {
+	label, count, rows := []int8{}, []int32{}, 0
+	in.store = func() { b.t.label, b.t.count = label, count }
+	in.reset = func() { label, count = label[:0], count[:0] }
 	rule := b.schema.Label
-	return func(f string) (reason string) {
+	in.add = func(f []byte) (reason string) {
 		y, n := Unlabelled, int32(0)
-		if f == "" {
+		if len(f) == 0 {
 			if rule.Empty != EmptySkip {
 				reason = "label is empty; say empty: skip if such rows are to be left out"
 			}
 		} else if n, reason = rule.parse(f); reason == "" {
 			y = int8(min(n, 1))
 		}
-		b.t.label, b.t.count = append(b.t.label, y), append(b.t.count, n)
-		if len(b.t.count) == MaxCountRows+1 {
+		label, count = append(label, y), append(count, n)
+		if rows++; rows == MaxCountRows+1 {
 			reason = fmt.Sprintf("more than %d rows with a count", MaxCountRows)
 		}
 		return reason
@@ -114,7 +116,7 @@ func (b *builder) countSink() func(string) string {
 }
 
 // parse reads a count.
-func (l Label) parse(f string) (int32, string) {
+func (l Label) parse(f []byte) (int32, string) {
 	v, reason := parseNumber(f)
 	switch {
 	case reason != "":
@@ -122,11 +124,11 @@ func (l Label) parse(f string) (int32, string) {
 	case isMissing(v):
 		return 0, "label is blank"
 	case v < 0:
-		return 0, fmt.Sprintf("label %s is negative: a count is 0 or more", shorten(f))
+		return 0, fmt.Sprintf("label %s is negative: a count is 0 or more", shorten(string(f)))
 	case v > float32(l.Max):
-		return 0, fmt.Sprintf("label %s is above max %d", shorten(f), l.Max)
+		return 0, fmt.Sprintf("label %s is above max %d", shorten(string(f)), l.Max)
 	case v != float32(int32(v)):
-		return 0, fmt.Sprintf("label %s is not a whole number", shorten(f))
+		return 0, fmt.Sprintf("label %s is not a whole number", shorten(string(f)))
 	}
 	return int32(v), l.small("label", v)
 }
@@ -139,9 +141,11 @@ func (l Label) small(what string, v float32) string {
 	return ""
 }
 
-func (b *builder) exposureSink() func(string) string {
-	b.t.exposure = []float32{}
-	return func(f string) string {
+func (b *Builder) bindExposure(in *Feed) {
+	values := []float32{}
+	in.store = func() { b.t.exposure = values }
+	in.reset = func() { values = values[:0] }
+	in.add = func(f []byte) string {
 		v, reason := parseNumber(f)
 		switch {
 		case reason != "":
@@ -149,30 +153,32 @@ func (b *builder) exposureSink() func(string) string {
 		case isMissing(v):
 			reason = "exposure is empty"
 		case v < 1./ExposureOne || v > MaxExposure:
-			reason = fmt.Sprintf("exposure %s is not between 1/%d and %d: choose another unit", shorten(f), ExposureOne, MaxExposure)
+			reason = fmt.Sprintf("exposure %s is not between 1/%d and %d: choose another unit", shorten(string(f)), ExposureOne, MaxExposure)
 		}
 		if reason != "" {
 			v = 1
 		}
-		b.t.exposure = append(b.t.exposure, v)
+		values = append(values, v)
 		return reason
 	}
 }
 
-func (b *builder) baselineSink() func(string) string {
-	b.t.baseline = []float32{}
+func (b *Builder) bindBaseline(in *Feed) {
+	values := []float32{}
+	in.store = func() { b.t.baseline = values }
+	in.reset = func() { values = values[:0] }
 	rule := b.schema.Label
-	return func(f string) string {
+	in.add = func(f []byte) string {
 		v, reason := parseNumber(f)
 		switch {
 		case reason != "":
 			v, reason = noBaseline, "baseline "+reason
 		case v < 0 || v > MaxCount:
-			v, reason = noBaseline, fmt.Sprintf("baseline %s is not between 0 and %d", shorten(f), MaxCount)
+			v, reason = noBaseline, fmt.Sprintf("baseline %s is not between 0 and %d", shorten(string(f)), MaxCount)
 		case !isMissing(v):
 			reason = rule.small("baseline", v)
 		}
-		b.t.baseline = append(b.t.baseline, v)
+		values = append(values, v)
 		return reason
 	}
 }

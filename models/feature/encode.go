@@ -11,32 +11,63 @@ func (e *Encoder) Encode(t *Table, sel Selection) (*Matrix, error) {
 
 // EncodeRows is Encode for the given rows of the table, in that order.
 func (e *Encoder) EncodeRows(t *Table, rows []int32) (*Matrix, error) {
-	m := &Matrix{Rows: len(rows), Numbers: e.Numbers(), Cards: e.Categories(), Row: rows, Label: pick(t.label, rows)}
+	return e.EncodeInto(t, rows, make([]float32, len(rows)*e.Numbers()), make([]int32, len(rows)*len(e.Categories())))
+}
+
+// encodeRows is how many rows are encoded at one time, all their columns: they
+// stay in a cache, and memory that is a file is written from front to back.
+const encodeRows = 4096
+
+// EncodeInto is EncodeRows into memory of the caller's, all zero: X holds
+// len(rows)·Numbers() floats and C len(rows)·len(Categories()) codes. It may be
+// larger than what fits into memory, if it is a file's.
+func (e *Encoder) EncodeInto(t *Table, rows []int32, x []float32, c []int32) (*Matrix, error) {
+	m := &Matrix{Rows: len(rows), Numbers: e.Numbers(), Cards: e.Categories(), Row: rows, Label: pick(t.label, rows), X: x, C: c}
 	m.Count, m.Baseline, m.Exposure = pick(t.count, rows), pick(t.baseline, rows), pick(t.exposure, rows)
 	m.CountMean = e.CountMean()
-	m.X = make([]float32, m.Rows*m.Numbers)
-	m.C = make([]int32, m.Rows*len(m.Cards))
-	x := 0
-	for _, c := range e.Number {
-		values, ok := t.numbers[c.Column]
-		if !ok {
-			return nil, fmt.Errorf("encode: table has no number column %s", c.Column)
-		}
-		x += c.fill(values, rows, m.X[min(x, len(m.X)):], m.Numbers) // no rows: nothing to cut
+	if len(x) != m.Rows*m.Numbers || len(c) != m.Rows*len(m.Cards) {
+		return nil, fmt.Errorf("encode: memory for %d and %d values, want %d and %d", len(x), len(c), m.Rows*m.Numbers, m.Rows*len(m.Cards))
 	}
-	slots := make([]int32, len(rows))
-	for k, c := range e.Category {
-		if err := c.Slots(t, rows, slots); err != nil {
-			return nil, err
+	for _, n := range e.Number {
+		if _, ok := t.numbers[n.Column]; !ok {
+			return nil, fmt.Errorf("encode: table has no number column %s", n.Column)
 		}
-		for i, slot := range slots {
-			m.C[i*len(m.Cards)+k] = slot
+	}
+	slots := make([][]int32, len(e.Category))
+	for k, n := range e.Category {
+		col, ok := t.texts[n.Column]
+		if !ok {
+			return nil, fmt.Errorf("encode: table has no category column %s", n.Column)
 		}
+		slots[k] = slotsOf(col.names, n.Values)
+	}
+	for from := 0; from < len(rows); from += encodeRows {
+		to := min(from+encodeRows, len(rows))
+		e.encode(t, rows[from:to], slots, m.X[from*m.Numbers:to*m.Numbers], m.C[from*len(m.Cards):to*len(m.Cards)])
 	}
 	for _, g := range e.Group {
 		m.Groups = append(m.Groups, g.indices(t, rows))
 	}
 	return m, nil
+}
+
+// encode writes the numbers and slots of some rows.
+func (e *Encoder) encode(t *Table, rows []int32, slots [][]int32, x []float32, c []int32) {
+	at, stride := 0, len(x)/max(len(rows), 1)
+	for _, n := range e.Number {
+		at += n.fill(t.numbers[n.Column], rows, x[at:], stride)
+	}
+	stride = len(e.Category)
+	for k, n := range e.Category {
+		codes, missing := t.texts[n.Column].codes, int32(len(n.Values)+1)
+		for i, r := range rows {
+			slot := missing
+			if code := codes[r]; code != Missing {
+				slot = slots[k][code]
+			}
+			c[i*stride+k] = slot
+		}
+	}
 }
 
 // fill writes one column of X, and its indicator beside it; it returns how

@@ -48,7 +48,7 @@ type Table struct {
 	count   []int32 // of a count label
 	split   []Split
 	origin  []int32 // row in the file the table was read from, from 0
-	ids     []string
+	ids     *identifiers
 
 	exposure, baseline []float32 // columns that a count label names
 
@@ -88,7 +88,16 @@ func (t *Table) ID(row int) string {
 	if t.ids == nil {
 		return ""
 	}
-	return t.ids[row]
+	return string(t.ids.at(row))
+}
+
+// IDBytes is ID without a copy; the bytes must not be changed. nil if the
+// schema names no id.
+func (t *Table) IDBytes(row int) []byte {
+	if t.ids == nil {
+		return nil
+	}
+	return t.ids.at(row)
 }
 
 // NegativeLabels returns up to 8 distinct label texts that were read as
@@ -138,7 +147,7 @@ func (t *Table) Subset(rows []int32) *Table {
 		numbers: make(map[string][]float32, len(t.numbers)),
 		texts:   make(map[string]coded, len(t.texts)),
 		count:   pick(t.count, rows), exposure: pick(t.exposure, rows), baseline: pick(t.baseline, rows),
-		label: pick(t.label, rows), split: pick(t.split, rows), origin: pick(t.origin, rows), ids: pick(t.ids, rows),
+		label: pick(t.label, rows), split: pick(t.split, rows), origin: pick(t.origin, rows), ids: t.ids.pick(rows),
 	}
 	for name, v := range t.numbers {
 		out.numbers[name] = pick(v, rows)

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -159,15 +160,18 @@ func (r *Report) label(t *feature.Table) {
 
 // sides judges whether there is something to train on and to test.
 func (r *Report) sides(s *feature.Schema) {
-	switch n := r.Train.Rows; {
-	case n == 0:
+	n := r.Train.Rows
+	if n == 0 {
 		r.wrong("no labelled training row")
-	case r.Label.Count != nil:
+	} else if r.Label.Count != nil {
 		if r.Train.Positives == 0 {
 			r.note("every count of the %d training rows is zero: this node's own model has no figures", n)
 		}
-	case r.Train.Positives == 0 || r.Train.Positives == n:
+	} else if r.Train.Positives == 0 || r.Train.Positives == n {
 		r.note("all %d labelled training rows have the same label: this node's own model has no figures", n)
+	}
+	if n > 0 && n < feature.Floor {
+		r.note("only %d labelled training rows: a plan may ask for more (min_rows), and the whole cohort needs %d at least", n, feature.Floor)
 	}
 	if s.Split != nil && r.Test.Rows == 0 {
 		r.note("no labelled test row: the node takes part in training only")
@@ -247,6 +251,9 @@ func (r *Report) category(t *feature.Table, c feature.Column, out *ColumnReport)
 	if long > 0 {
 		r.note("column %s: %d values are longer than %d bytes and count as unknown", c.Name, long, feature.MaxValueBytes)
 	}
+	if len(c.Values) == 0 && out.Distinct > feature.MaxValues {
+		r.note("column %s holds %d values: at most %d are learnt, each in %d rows of the whole cohort at least; the rest count as unknown", c.Name, out.Distinct, feature.MaxValues, feature.Floor)
+	}
 	if c.Role == feature.RoleGroup {
 		group := slices.Clone(counts)
 		slices.SortFunc(group, func(a, b GroupValue) int { return cmp.Compare(a.Value, b.Value) })
@@ -279,12 +286,12 @@ func (r *Report) identifiers(t *feature.Table) {
 	}
 	order := t.Select(feature.SelectAll)
 	slices.SortFunc(order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(t.ID(int(a)), t.ID(int(b))), cmp.Compare(a, b))
+		return cmp.Or(bytes.Compare(t.IDBytes(int(a)), t.IDBytes(int(b))), cmp.Compare(a, b))
 	})
 	twice := 0
 	for i := 1; i < len(order); i++ {
 		a, b := int(order[i-1]), int(order[i])
-		if t.ID(a) == "" || t.ID(a) != t.ID(b) {
+		if len(t.IDBytes(a)) == 0 || !bytes.Equal(t.IDBytes(a), t.IDBytes(b)) {
 			continue
 		}
 		if twice++; twice <= 5 {

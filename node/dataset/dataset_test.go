@@ -53,7 +53,8 @@ func TestOpenRefuses(t *testing.T) {
 	s := synth.Schema()
 	whole := zip(t, polish(t))
 	for name, c := range map[string]struct{ path, want string }{
-		"ending":    {file(t, "pl.parquet", nil), "neither .csv nor .csv.gz"},
+		"ending":    {file(t, "pl.xlsx", nil), "neither .csv nor .csv.gz nor .parquet"},
+		"parquet":   {file(t, "pl.parquet", polish(t)), "not a parquet file"},
 		"not gzip":  {file(t, "pl.csv.gz", polish(t)), "not a gzip file"},
 		"cut off":   {file(t, "pl.csv.gz", whole[:len(whole)/2]), "cut off"},
 		"flipped":   {file(t, "pl.csv.gz", append(whole[:len(whole)-8:len(whole)-8], 0, 0, 0, 0, 0, 0, 0, 0)), "checksum"},
@@ -150,6 +151,7 @@ columns:
 		"column c is empty in every row",
 		"column b: 1 values are longer than 64 bytes",
 		"all 3 labelled training rows have the same label",
+		"only 3 labelled training rows",
 		"no labelled test row",
 		"z (not in the schema)",
 	} {

@@ -35,13 +35,18 @@ type Member struct {
 	variate     variate // scaffold
 	forest      *forest // of a plan of trees
 	runKey      [32]byte
+	scratch     Scratch // nil: encoded rows are on the heap
+	lent        []func() error
 }
 
 // NewMember starts a member's work on its table.
 func NewMember(table *feature.Table) *Member { return &Member{table: table} }
 
-// Close releases the graph. The member can still be used; it builds it anew.
-func (m *Member) Close() error {
+// Close releases the graph, and encoded rows that are not on the heap. The
+// member can still be used; it builds them anew.
+func (m *Member) Close() error { return errors.Join(m.release(), m.closeGraph()) }
+
+func (m *Member) closeGraph() error {
 	if m.objective == nil {
 		return nil
 	}
@@ -117,30 +122,19 @@ func (m *Member) encode(e *feature.Encoder) error {
 	if m.encoder == e || m.encoder != nil && m.encoder.Digest() == e.Digest() {
 		return nil
 	}
-	train, err := encodeRows(e, m.table, feature.SelectTrain)
-	if err != nil {
-		return err
-	}
-	test, err := encodeRows(e, m.table, feature.SelectTest)
-	if err != nil {
-		return err
-	}
 	if err := m.Close(); err != nil {
+		return err
+	}
+	train, err := m.encodeRows(e, feature.SelectTrain)
+	if err != nil {
+		return err
+	}
+	test, err := m.encodeRows(e, feature.SelectTest)
+	if err != nil {
 		return err
 	}
 	m.encoder, m.train, m.test, m.alone, m.noAlone, m.figures, m.divided = e, train, test, nil, nil, nil, divided{}
 	return nil
-}
-
-// encodeRows encodes a selection; one without rows gives an empty matrix.
-func encodeRows(e *feature.Encoder, t *feature.Table, sel feature.Selection) (*feature.Matrix, error) {
-	if rows, _ := t.Count(sel); rows == 0 {
-		return &feature.Matrix{
-			Numbers: e.Numbers(), Cards: e.Categories(),
-			Label: []int8{}, Groups: make([][]int16, len(e.Group)),
-		}, nil
-	}
-	return e.Encode(t, sel)
 }
 
 // trainVector computes the answer to a training step.
@@ -196,7 +190,7 @@ func (m *Member) prepare(cfg schedule.Config, rows *feature.Matrix) error {
 	if m.objective != nil && m.built == built {
 		return nil
 	}
-	if err := m.Close(); err != nil {
+	if err := m.closeGraph(); err != nil {
 		return err
 	}
 	o, err := newObjective(cfg.Architecture, rows, shards, batch)

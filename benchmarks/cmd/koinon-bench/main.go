@@ -13,6 +13,7 @@ type grammar struct {
 	Metrics metricsCommand `cmd:"" help:"Compute every figure of a report for a file of scores."`
 	Secagg  secaggCommand  `cmd:"" help:"Whole rounds of secure aggregation beside a plain sum: time, bytes, memory."`
 	Demo    demoCommand    `cmd:"" help:"A whole federation of five states on this machine, from enrolment to a signed model."`
+	Data    dataCommand    `cmd:"" help:"Time how a table is read: CSV, Parquet, the cache."`
 	Train   trainCommand   `cmd:"" help:"Time local training on a synthetic table."`
 	Attack  attackCommand  `cmd:"" help:"What models tell about who was in their training rows."`
 

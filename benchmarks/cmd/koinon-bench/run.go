@@ -24,7 +24,7 @@ import (
 )
 
 type runCommand struct {
-	Data         string  `required:"" placeholder:"FILE.csv" help:"CSV or CSV.gz with a header row."`
+	Data         string  `required:"" placeholder:"FILE.csv" help:"CSV or CSV.gz with a header row, or Parquet."`
 	Schema       string  `required:"" placeholder:"FILE.yaml" help:"Columns, their types and roles."`
 	NodeColumn   string  `required:"" placeholder:"COLUMN" help:"Rows with the same value of this column are one node."`
 	SplitColumn  string  `xor:"split" placeholder:"COLUMN" help:"Rows whose value is test are held out; the others train."`

@@ -19,7 +19,7 @@ type enrollCommand struct {
 	InviteFile  string        `help:"File that holds the invite; - is standard input." placeholder:"FILE" default:"-" env:"-"`
 	Fingerprint string        `help:"Fingerprint of the federation's authority as the admin says it over another channel; nothing is sent if the invite has another." placeholder:"HEX" env:"-"`
 	Identity    string        `help:"Identity key (Ed25519) that exists already, as vault:MOUNT/KEY or file:PATH, for node.yaml; made when left out." placeholder:"REFERENCE"`
-	Data        string        `help:"The national table (CSV or CSV.gz), for node.yaml." placeholder:"FILE" type:"path"`
+	Data        string        `help:"The national table (CSV, CSV.gz or Parquet), for node.yaml." placeholder:"FILE" type:"path"`
 	Policy      string        `help:"This node's own limits, for node.yaml." placeholder:"FILE" type:"path"`
 	Tick        time.Duration `help:"Unit of deadlines, for node.yaml; the coordinator must use the same." placeholder:"1s"`
 	Metrics     string        `help:"Address of metrics and health, for node.yaml." placeholder:"HOST:PORT"`

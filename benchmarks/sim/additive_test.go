@@ -104,6 +104,9 @@ func TestAdditiveWithNoise(t *testing.T) {
 	require.Len(t, m.Forest().Ensemble().Trees, 8*3)
 	require.Greater(t, m.Tally().AUROC().Value, 0.7)
 	require.Zero(t, m.Forest().Disclosure())
+	_, report, err := s.simulation.coordinator.Candidate(r.ID)
+	require.NoError(t, err)
+	require.Nil(t, report.Histograms, "noise covers what was opened")
 }
 
 // TestAdditiveDrowned: rows in which nothing would show end the run with the

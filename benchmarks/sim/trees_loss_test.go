@@ -184,6 +184,11 @@ func TestTreesShed(t *testing.T) {
 	rest := []string{"AT", "BE", "DE", "ES", "FR", "IT", "PL", "PT", "SE"}
 	m := s.machineOf(r, rest...)
 	require.Len(t, m.Forest().Trees(), 3, "a tree that was ended early counts")
+	_, report, err := s.simulation.coordinator.Candidate(r.ID)
+	require.NoError(t, err)
+	shown := m.Forest().Disclosure()
+	require.Positive(t, shown.Cells)
+	require.Equal(t, []int64{shown.Cells, shown.Small}, []int64{report.Histograms.Cells, report.Histograms.Small}) // trees 46
 }
 
 // TestTreesStop: with five nodes nobody can be left out, so the loss of one ends growth, and the run closes with the

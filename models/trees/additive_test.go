@@ -207,6 +207,30 @@ func TestAdditiveShape(t *testing.T) {
 	require.Positive(t, r.machine.Disclosure().Cells)
 }
 
+// TestAdditiveExplains: what the columns move a row by is all that it differs by
+// from the reference row. // trees 63
+func TestAdditiveExplains(t *testing.T) {
+	r := wide(t, 8)
+	e := r.finish(t)
+	s, err := e.NewScorer()
+	require.NoError(t, err)
+	width := len(e.Bins.Columns)
+	reference := make([]uint16, width)
+	for i, c := range e.Bins.Columns {
+		reference[i] = c.Reference
+	}
+	for _, row := range r.member.Cells[:50] {
+		var logits [2]float64
+		require.NoError(t, s.Logits(slices.Concat(row, reference), logits[:]))
+		effects, sum := make([]float64, width), 0.0
+		require.NoError(t, s.Effects(row, effects))
+		for _, v := range effects {
+			sum += v
+		}
+		require.InDelta(t, logits[0]-logits[1], sum, 1e-9)
+	}
+}
+
 // TestAdditiveSums: without noise a sum is held to all of trees 10; with noise to
 // what rows and noise can give, and the model takes whatever sign it has.
 func TestAdditiveSums(t *testing.T) {

@@ -62,7 +62,14 @@ func TestUnmarshalRefuses(t *testing.T) {
 
 // FuzzUnmarshal: no bytes panic, and what is accepted is canonical.
 func FuzzUnmarshal(f *testing.F) {
-	r := newRun(f, trees.Params{Trees: 3, Depth: 2, Bins: 4, Patience: 2}, read(f, toySchema, toyText(300, 7)))
+	fuzzUnmarshal(f, trees.Params{Trees: 3, Depth: 2, Bins: 4, Patience: 2})
+}
+
+// FuzzUnmarshalAdditive is the same for additive growth.
+func FuzzUnmarshalAdditive(f *testing.F) { fuzzUnmarshal(f, additive(5)) }
+
+func fuzzUnmarshal(f *testing.F, p trees.Params) {
+	r := newRun(f, p, read(f, toySchema, toyText(300, 7)))
 	cfg, bins := r.machine.Config(), r.machine.Bins()
 	for range 4 {
 		b, err := r.machine.MarshalBinary()

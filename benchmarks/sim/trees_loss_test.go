@@ -361,6 +361,7 @@ func TestTreesRowsMax(t *testing.T) {
 	s.submit()
 	s.playAll()
 	require.Equal(t, coordinator.Failed, s.finish().State)
+	eventually(t, "PT refuses", func() bool { return len(s.actors["PT"].left()) > 0 })
 	require.ErrorIs(t, s.actors["PT"].left()[0], secagg.ErrPolicy)
 }
 

@@ -31,6 +31,7 @@ type Privacy struct {
 	StatisticsNoise   float64 `json:"statistics_noise,omitempty" yaml:"statistics_noise"` // σ/Δ of the statistics sum; 0: Calibrate
 	Clip              float64 `json:"clip,omitempty" yaml:"clip"`                         // L2 of a row's gradient (networks); 0 means 1
 	Rate              float64 `json:"rate,omitempty" yaml:"rate"`                         // of rows in a step; 0 means 0.02 for local steps, else 1
+	JudgeNoise        float64 `json:"judge_noise,omitempty" yaml:"judge_noise"`           // σ/Δ of the validation words of algorithm.stop; 0: Calibrate
 }
 
 const (
@@ -77,7 +78,7 @@ func (v Privacy) learning() *schedule.Privacy {
 		return nil
 	}
 	return &schedule.Privacy{
-		Epsilon: v.Epsilon, Delta: v.Delta, Noise: v.Noise, StatisticsNoise: v.StatisticsNoise, Clip: v.Clip, Rate: v.Rate,
+		Epsilon: v.Epsilon, Delta: v.Delta, Noise: v.Noise, StatisticsNoise: v.StatisticsNoise, Clip: v.Clip, Rate: v.Rate, JudgeNoise: v.JudgeNoise,
 	}
 }
 
@@ -101,7 +102,7 @@ func (p *Plan) checkPrivacy() error {
 	switch v.DP {
 	case DPNone:
 		if v != (Privacy{SecureAggregation: v.SecureAggregation, DP: DPNone}) {
-			return errors.New("plan: privacy: epsilon, delta, noise, statistics_noise, clip and rate are for dp: record only")
+			return errors.New("plan: privacy: epsilon, delta, noise, statistics_noise, judge_noise, clip and rate are for dp: record only")
 		}
 		return nil
 	case DPRecord:
@@ -116,7 +117,7 @@ func (p *Plan) checkPrivacy() error {
 			return fmt.Errorf("plan: gate %d: with privacy.dp %s there is no %s: it follows from models that members train alone, without noise", i+1, v.DP, g.Metric)
 		}
 	}
-	if v.Noise == 0 || v.StatisticsNoise == 0 {
+	if v.incomplete(p) {
 		return errNoNoise
 	}
 	got, _, err := dp.Epsilon(v.Delta, p.Mechanisms()...)
@@ -134,6 +135,9 @@ func (p *Plan) mayBePrivate() error {
 	v := p.Privacy
 	setDefault(&v.Noise, 1)
 	setDefault(&v.StatisticsNoise, 1)
+	if p.Algorithm.Stop.On() {
+		setDefault(&v.JudgeNoise, anyNoise)
+	}
 	config := p.Learning()
 	config.Privacy = v.learning()
 	if err := config.Validate(); err != nil {
@@ -150,7 +154,7 @@ func (p *Plan) Mechanisms() []dp.Mechanism { return p.Learning().Mechanisms() }
 // four digits, with which its promise holds. Statistics get 7 % of the cost.
 func (p *Plan) Calibrate() error {
 	v := &p.Privacy
-	if v.DP != DPRecord || v.Noise != 0 && v.StatisticsNoise != 0 {
+	if v.DP != DPRecord || !v.incomplete(p) {
 		return nil
 	}
 	if err := p.mayBePrivate(); err != nil {
@@ -163,17 +167,32 @@ func (p *Plan) Calibrate() error {
 		}
 		v.StatisticsNoise = fourDigits(whole / math.Sqrt(statisticsShare))
 	}
-	if v.Noise != 0 {
+	if v.Noise == 0 {
+		m := p.Mechanisms()
+		noise, err := dp.NoiseFor(v.Epsilon, v.Delta, m[1].Rate, m[1].Steps, m[0])
+		if err != nil {
+			return fmt.Errorf("plan: privacy: %w", err)
+		}
+		v.Noise = noise
+	}
+	if v.JudgeNoise != 0 || !p.Algorithm.Stop.On() {
 		return nil
 	}
-	m := p.Mechanisms()
-	noise, err := dp.NoiseFor(v.Epsilon, v.Delta, m[1].Rate, m[1].Steps, m[0])
-	if err != nil {
-		return fmt.Errorf("plan: privacy: %w", err)
+	round, _ := p.Learning().Mechanism(schedule.Train)
+	var err error
+	if v.JudgeNoise, err = dp.Covered(round); err != nil {
+		return fmt.Errorf("plan: privacy.judge_noise: %w", err)
 	}
-	v.Noise = noise
 	return nil
 }
+
+// incomplete reports whether noise is left out that the plan needs to be signed.
+func (v Privacy) incomplete(p *Plan) bool {
+	return v.Noise == 0 || v.StatisticsNoise == 0 || v.JudgeNoise == 0 && p.Algorithm.Stop.On()
+}
+
+// anyNoise stands for noise that is to be calibrated: more than any plan needs.
+const anyNoise = 1e6
 
 // fourDigits rounds up to four significant digits.
 func fourDigits(v float64) float64 {

@@ -61,9 +61,6 @@ func (w *WarmStart) start() *schedule.Start {
 
 // checkLearning checks where training starts and ends.
 func (p *Plan) checkLearning() error {
-	if p.Algorithm.Stop.On() && p.Privacy.DP != "none" {
-		return errors.New("plan: algorithm.stop with privacy.dp: the words of rows that judge carry no noise, so that the promise would not hold for them")
-	}
 	if p.Search != nil {
 		if err := p.Learning().Validate(); err != nil {
 			return err

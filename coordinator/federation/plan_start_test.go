@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/koinon-eu/koinon/models/schedule"
+
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/models/aggregate"
 )
@@ -69,8 +71,14 @@ func TestStop(t *testing.T) {
 	require.ErrorContains(t, err, "stop.patience 0")
 	_, err = parse("algorithm: {name: fedadam, rounds: 60}", "algorithm: {stop: {patience: 3}}", "{kind: logistic, l2: 1.0}", "{kind: trees}")
 	require.ErrorContains(t, err, "architecture.trees.patience")
-	_, err = parse("rounds: 60", "rounds: 60, stop: {patience: 8}", "cohort:", "privacy: {secure_aggregation: required, dp: record, epsilon: 3}\ncohort:")
-	require.ErrorContains(t, err, "algorithm.stop with privacy.dp")
+	private, err := parse("rounds: 60", "rounds: 60, stop: {patience: 8}", "cohort:", "privacy: {secure_aggregation: required, dp: record, epsilon: 3}\ncohort:")
+	require.NoError(t, err)
+	round, _ := private.Learning().Mechanism(schedule.Train)
+	require.Equal(t, round.Noise, private.Privacy.JudgeNoise, "one gradient over all rows: a judgement costs what it costs")
+	private.Privacy.JudgeNoise *= 0.99
+	require.ErrorContains(t, private.Validate(), "judge_noise")
+	private.Privacy.JudgeNoise = 0
+	require.Error(t, private.Validate())
 	cold, err := parse()
 	require.NoError(t, err)
 	body, err = cold.Encode()

@@ -3,6 +3,7 @@ package dp
 import (
 	"fmt"
 	"math"
+	"sort"
 	"strconv"
 )
 
@@ -27,6 +28,33 @@ func curve(orders []float64, c convention, ms []Mechanism) []float64 {
 		}
 	}
 	return sum
+}
+
+// Covered returns the least noise of four significant digits that m covers.
+func Covered(m Mechanism) (float64, error) {
+	if err := m.Validate(); err != nil {
+		return 0, err
+	}
+	i := sort.Search(decades*9000, func(i int) bool { return m.Covers(fourDigits(i)) })
+	if i == decades*9000 {
+		return 0, fmt.Errorf("a mechanism that costs next to nothing: %w", ErrUnreachable)
+	}
+	return fourDigits(i), nil
+}
+
+// Covers reports whether m costs at least as much, at every order that Epsilon
+// looks at, as one Gaussian mechanism of that noise which sees every record:
+// who has paid for m may answer with it instead.
+func (m Mechanism) Covers(noise float64) bool {
+	if m.Validate() != nil || !(noise > 0) {
+		return false
+	}
+	for i, divergence := range curve(orders, absolute, []Mechanism{m}) {
+		if orders[i]/(2*noise*noise) > divergence {
+			return false
+		}
+	}
+	return true
 }
 
 // best is the least ε over the orders.

@@ -86,3 +86,24 @@ func BenchmarkNoiseFor(b *testing.B) {
 		}
 	}
 }
+
+// TestCovered: the least noise that a mechanism covers costs no more than it, composed with whatever, and a little
+// less noise costs more somewhere.
+func TestCovered(t *testing.T) {
+	for _, m := range []Mechanism{{1, 2, 1}, {0.02, 1.1, 50}, {0.5, 0.7, 3}, {0.001, 20, 1000}} {
+		noise, err := Covered(m)
+		require.NoError(t, err)
+		require.True(t, m.Covers(noise))
+		require.False(t, m.Covers(noise*0.998), "%+v", m)
+		for _, times := range []uint64{1, 40} {
+			dear, _, err := Epsilon(1e-6, Mechanism{m.Rate, m.Noise, m.Steps * times})
+			require.NoError(t, err)
+			cheap, _, err := Epsilon(1e-6, Mechanism{1, noise, times})
+			require.NoError(t, err)
+			require.LessOrEqual(t, cheap, dear, "%+v", m)
+		}
+	}
+	require.False(t, Mechanism{1, 1, 1}.Covers(math.NaN()))
+	_, err := Covered(Mechanism{})
+	require.Error(t, err)
+}

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -42,8 +43,32 @@ func (p Privacy) validate(c Config) error {
 	case aggregate.Scaffold:
 		return fmt.Errorf("algorithm %s corrects each step by the noise of the steps before it; want %s or %s", aggregate.Scaffold, aggregate.FedAvgM, aggregate.FedProx)
 	}
+	if err := p.validateJudges(c); err != nil {
+		return err
+	}
 	if steps := c.localSteps(); steps > MaxLocalSteps {
 		return fmt.Errorf("rate %v makes %v local steps a round, at most %d", p.Rate, steps, MaxLocalSteps)
+	}
+	return nil
+}
+
+// validateJudges checks the noise of validation words.
+func (p Privacy) validateJudges(c Config) error {
+	if !c.Algorithm.Stop.On() {
+		if p.JudgeNoise != 0 {
+			return errors.New("judge_noise is for plans with algorithm.stop")
+		}
+		return nil
+	}
+	switch {
+	case c.Schema.ID == "":
+		return errors.New("algorithm.stop needs a schema with an id: rows are drawn to judge by it, and by nothing that another row moves")
+	case c.Search != nil && len(c.Search.Grid.LocalEpochs) > 0:
+		return errors.New("search: not over local_epochs: with more steps a round costs more")
+	}
+	round, _ := c.Mechanism(Train)
+	if !round.Covers(p.JudgeNoise) {
+		return fmt.Errorf("judge_noise %v costs a row that judges more than a training round costs one that trains; want more", p.JudgeNoise)
 	}
 	return nil
 }
@@ -112,7 +137,7 @@ func (c Config) Mechanisms() []dp.Mechanism {
 		return nil
 	}
 	steps, _ := c.Mechanism(Train)
-	steps.Steps *= uint64(c.Algorithm.Rounds)
+	steps.Steps *= uint64(c.TrainRounds())
 	return []dp.Mechanism{statistics, steps}
 }
 
@@ -124,6 +149,20 @@ func (m *Machine) fixWeight(kind Kind, e *update.Encoding) {
 	if m.cfg.Privacy != nil && kind != Evaluate {
 		e.WeightCap = 1
 	}
+}
+
+// Under privacy a row's loss is taken at most as privateLoss, which is what its
+// noise is measured against.
+const privateLoss = 4
+
+// JudgeUnit is how much one row moves the word of the losses under privacy.
+const JudgeUnit = privateLoss * aggregate.LossUnit
+
+// Judges is how many rows a member's judgement under privacy stands for: the
+// validation share of a mean member's rows, because its own number is a figure
+// about its rows.
+func (m *Machine) Judges() int64 {
+	return max(1, int64(math.Round(float64(m.cfg.Algorithm.Stop.Validation*m.MeanRows()))))
 }
 
 // MeanRows is the training rows of a mean member as the noisy statistics have

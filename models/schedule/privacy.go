@@ -8,7 +8,10 @@ import "errors"
 // StatisticsNoise are σ/Δ₂ of a training step and of the one statistics sum, Rate
 // the probability of a row to be in a training step (1: every row is), Clip the
 // L2 norm to which a row's gradient is scaled down (networks). Epsilon and Delta
-// are what the plan promises; steps do not depend on them.
+// are what the plan promises; steps do not depend on them. JudgeNoise is σ/Δ₂ of
+// the validation words of early stopping: a row that judges never trains, so
+// that each row costs either a training round or a judgement, and the noise is
+// such that the former covers the latter.
 type Privacy struct {
 	Epsilon         float64 `json:"epsilon"`
 	Delta           float64 `json:"delta"`
@@ -16,6 +19,7 @@ type Privacy struct {
 	StatisticsNoise float64 `json:"statistics_noise"`
 	Clip            float64 `json:"clip,omitempty"`
 	Rate            float64 `json:"rate,omitempty"`
+	JudgeNoise      float64 `json:"judge_noise,omitempty"`
 }
 
 // ErrGreedy refuses noise for trees that search their splits (trees 57).

@@ -103,7 +103,7 @@ func (m *Machine) train(step Step, mean update.Mean, survivors int) error {
 	if step.Judges {
 		n := len(sum.Ints) - aggregate.StopWords
 		sum.Ints, words = sum.Ints[:n], sum.Ints[n:]
-		if err := checkLoss(words[0], words[1]); err != nil {
+		if err := m.checkLoss(words[0], words[1]); err != nil {
 			return err
 		}
 	}
@@ -122,7 +122,11 @@ func (m *Machine) train(step Step, mean update.Mean, survivors int) error {
 }
 
 // checkLoss refuses validation words that no honest members can have made.
-func checkLoss(loss, weight int64) error {
+// Noise may take the losses below zero.
+func (m *Machine) checkLoss(loss, weight int64) error {
+	if m.cfg.Privacy != nil && weight >= 0 && loss >= math.MinInt64/2 && loss <= math.MaxInt64/2 {
+		return nil
+	}
 	if loss < 0 || weight < 0 || weight > math.MaxInt64/(aggregate.MaxLoss*aggregate.LossUnit) || loss > weight*aggregate.MaxLoss*aggregate.LossUnit {
 		return fmt.Errorf("validation loss %d over weight %d: %w", loss, weight, update.ErrSum)
 	}
@@ -159,7 +163,7 @@ func (m *Machine) restoreJudged(b []byte) ([]byte, error) {
 			return nil, fmt.Errorf("%w: judged after training had ended", errState)
 		}
 		words := []int64{int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:]))}
-		if err := checkLoss(words[0], words[1]); err != nil {
+		if err := m.checkLoss(words[0], words[1]); err != nil {
 			return nil, fmt.Errorf("%w: %w", errState, err)
 		}
 		m.judged.add(stop, words)

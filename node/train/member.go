@@ -8,6 +8,7 @@ import (
 	"github.com/koinon-eu/koinon/benchmarks/metrics"
 	"github.com/koinon-eu/koinon/crypto/update"
 	"github.com/koinon-eu/koinon/models/aggregate"
+	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/schedule"
 )
@@ -81,7 +82,7 @@ func (m *Member) local(machine *schedule.Machine, step schedule.Step, rnd io.Rea
 			return Vector{}, err
 		}
 		v, err := m.trainVector(machine, step, rnd)
-		if err == nil && step.Judges {
+		if err == nil && step.Judges && machine.Config().Privacy == nil {
 			err = m.judge(&v, machine, step)
 		}
 		return v, err
@@ -141,14 +142,18 @@ func (m *Member) encode(e *feature.Encoder) error {
 func (m *Member) trainVector(machine *schedule.Machine, step schedule.Step, rnd io.Reader) (Vector, error) {
 	cfg := machine.Config()
 	if cfg.Privacy != nil {
-		return m.privateVector(machine, rnd)
+		return m.privateVector(machine, step, rnd)
 	}
 	if m.train.Rows == 0 {
 		return Vector{}, errors.New("no training rows")
 	}
 	rows := m.divide(machine)
 	mini := cfg.Algorithm.Local == aggregate.MiniBatch
-	err := m.prepare(cfg, rows.learn)
+	shards, batch := fullShards, fullBatch
+	if mini {
+		shards, batch = miniShards(cfg.Algorithm.Batch), miniBatch(cfg.Algorithm.Batch)
+	}
+	err := m.prepare(cfg.Architecture, rows.learn, shards, batch)
 	if err != nil {
 		return Vector{}, err
 	}
@@ -179,21 +184,17 @@ func (m *Member) trainVector(machine *schedule.Machine, step schedule.Step, rnd 
 	return v, nil
 }
 
-// prepare builds the graph of a configuration. In a search the candidates take
-// turns, each for some rounds.
-func (m *Member) prepare(cfg schedule.Config, rows *feature.Matrix) error {
-	shards, batch := fullShards, fullBatch
-	if cfg.Algorithm.Local == aggregate.MiniBatch {
-		shards, batch = miniShards(cfg.Algorithm.Batch), miniBatch(cfg.Algorithm.Batch)
-	}
-	built := fmt.Sprintf("%+v, %d shards of %d", cfg.Architecture, shards, batch)
+// prepare builds the graph of an architecture, once for rounds in a row. In a
+// search the candidates take turns, each for some rounds.
+func (m *Member) prepare(spec arch.Spec, rows *feature.Matrix, shards, batch int) error {
+	built := fmt.Sprintf("%+v, %d shards of %d", spec, shards, batch)
 	if m.objective != nil && m.built == built {
 		return nil
 	}
 	if err := m.closeGraph(); err != nil {
 		return err
 	}
-	o, err := newObjective(cfg.Architecture, rows, shards, batch)
+	o, err := newObjective(spec, rows, shards, batch)
 	m.objective, m.built = o, built
 	return err
 }

@@ -2,6 +2,7 @@ package train
 
 import (
 	"io"
+	"math"
 	"runtime"
 
 	"github.com/koinon-eu/koinon/crypto/dp"
@@ -23,7 +24,43 @@ func privateStatistics(machine *schedule.Machine, counts []int64, rnd io.Reader)
 // Algorithm 1). What leaves is made of nothing but noisy sums, the machine's
 // state and the plan: one noisy gradient, which the server's optimiser takes, or
 // the change that so many noisy steps of the member's own Adam make.
-func (m *Member) privateVector(machine *schedule.Machine, rnd io.Reader) (Vector, error) {
+func (m *Member) privateVector(machine *schedule.Machine, step schedule.Step, rnd io.Reader) (Vector, error) {
+	v, err := m.privateChange(machine, rnd)
+	if err == nil && step.Judges {
+		v.Ints, err = m.privateJudgement(machine, step, rnd)
+	}
+	return v, err
+}
+
+// privateJudgement returns the validation words under privacy: the losses of the
+// rows that judge, each at most four nats and a whole number of units, added up
+// with noise; and what number of rows that stands for. One row moves the first
+// by at most schedule.JudgeUnit and the second not at all.
+func (m *Member) privateJudgement(machine *schedule.Machine, step schedule.Step, rnd io.Reader) ([]int64, error) {
+	cfg := machine.Config()
+	sum := []int64{0}
+	if rows := m.divide(machine).judge; rows != nil && rows.Rows > 0 {
+		losses, err := losses(cfg.Architecture, machine.Params(), rows)
+		if err != nil {
+			return nil, err
+		}
+		for _, loss := range losses {
+			if !(loss*aggregate.LossUnit <= schedule.JudgeUnit) {
+				sum[0] += schedule.JudgeUnit
+			} else {
+				sum[0] += int64(loss * aggregate.LossUnit)
+			}
+		}
+	}
+	if err := addNoise(sum, cfg.Privacy.JudgeNoise*schedule.JudgeUnit, rnd); err != nil {
+		return nil, err
+	}
+	most := int64(min(step.Encoding.IntMax, math.MaxInt64))
+	return []int64{min(max(sum[0], -most), most), min(machine.Judges(), most)}, nil
+}
+
+// privateChange is the part of the vector that moves the parameters.
+func (m *Member) privateChange(machine *schedule.Machine, rnd io.Reader) (Vector, error) {
 	s, err := m.privateSteps(machine, rnd)
 	if err != nil {
 		return Vector{}, err
@@ -66,14 +103,11 @@ type privateSteps struct {
 // and all steps. The rows of a batch, and a member's own, are secret.
 func (m *Member) privateSteps(machine *schedule.Machine, rnd io.Reader) (*privateSteps, error) {
 	cfg := machine.Config()
-	expected := cfg.Privacy.Rate * machine.MeanRows()
-	if m.objective == nil {
-		shards := min(runtime.GOMAXPROCS(0), max(1, int(expected)/(2*autograd.CountRows)))
-		o, err := newObjective(cfg.Architecture, m.train, shards, autograd.CountRows)
-		if err != nil {
-			return nil, err
-		}
-		m.objective = o
+	rows := m.divide(machine).learn
+	expected := cfg.Privacy.Rate * machine.MeanRows() * (1 - cfg.Algorithm.Stop.Validation)
+	shards := min(runtime.GOMAXPROCS(0), max(1, int(expected)/(2*autograd.CountRows)))
+	if err := m.prepare(cfg.Architecture, rows, shards, autograd.CountRows); err != nil {
+		return nil, err
 	}
 	noise, err := newGaussian(cfg.Privacy.Noise * autograd.Units)
 	if err != nil {
@@ -81,7 +115,7 @@ func (m *Member) privateSteps(machine *schedule.Machine, rnd io.Reader) (*privat
 	}
 	return &privateSteps{
 		noise: noise, objective: m.objective, privacy: *cfg.Privacy, unit: cfg.Privacy.Clip / autograd.Units / expected,
-		all: allRows(m.train.Rows), sum: make([]int64, len(machine.Params())), rnd: rnd,
+		all: allRows(rows.Rows), sum: make([]int64, len(machine.Params())), rnd: rnd,
 	}, nil
 }
 

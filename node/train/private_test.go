@@ -2,6 +2,7 @@ package train_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/node/train"
+	"github.com/koinon-eu/koinon/node/train/trees"
 )
 
 const privateSchema = `
@@ -121,4 +123,89 @@ func TestPrivateVectorsTellNothingElse(t *testing.T) {
 		}
 		require.NoError(t, empty.Close())
 	}
+}
+
+// judgingTables are four members' with identifiers.
+func judgingTables(t testing.TB) []*feature.Table {
+	var tables []*feature.Table
+	for i, rows := range []int{1500, 900, 600, 1000} {
+		schema, err := feature.ParseSchema([]byte(strings.Replace(privateSchema, "name: toy\n", "name: toy\nid: file\n", 1)))
+		require.NoError(t, err)
+		r := rand.New(rand.NewPCG(uint64(i), 12))
+		var b strings.Builder
+		b.WriteString("file,y,a,b,c,g\n")
+		for row := range rows {
+			x, z, c, label := r.NormFloat64(), r.NormFloat64(), r.IntN(5), "0"
+			if r.Float64() < arch.Sigmoid(1.2*x-z+0.8*float64(c-2)) {
+				label = "1"
+			}
+			fmt.Fprintf(&b, "%d-%d,%s,%.4f,%.4f,c%d,g%d\n", i, row, label, max(-4, min(4, x)), max(-4, min(4, z)), c, r.IntN(2))
+		}
+		table, err := feature.ReadCSV(strings.NewReader(b.String()), schema, feature.Limits{})
+		require.NoError(t, err)
+		table, err = table.SplitFraction(0.3, uint64(i))
+		require.NoError(t, err)
+		tables = append(tables, table)
+	}
+	return tables
+}
+
+// judging is a private federation whose training may stop early.
+func judging(t testing.TB, tables []*feature.Table, p *schedule.Privacy, search *schedule.Search) *federation {
+	return newFederation(t, schedule.Config{
+		Schema: tables[0].Schema(), Architecture: arch.Spec{Kind: arch.MLP, Hidden: []int{8}}, Seed: 3, Privacy: p, Search: search,
+		Algorithm: aggregate.Spec{Rounds: 12, Stop: aggregate.Stop{Patience: 4, Validation: 0.3}},
+	}, tables)
+}
+
+// TestPrivateJudgement: with hardly any noise the word of a judgement is the capped losses of the rows that judge;
+// with noise it scatters by judge_noise; the number of rows it stands for is no member's own.
+func TestPrivateJudgement(t *testing.T) {
+	tables := judgingTables(t)
+	f := judging(t, tables, &schedule.Privacy{Noise: 0.01, StatisticsNoise: 0.01, Clip: 100, Rate: 0.1, JudgeNoise: 2}, nil)
+	step := f.until(t, schedule.Train)
+	require.True(t, step.Judges)
+	var words []float64
+	for seed := range uint64(60) {
+		v, err := f.members[1].Local(f.machine, step, stream(seed, 5, 5))
+		require.NoError(t, err)
+		require.Len(t, v.Ints, 2)
+		require.Equal(t, f.machine.Judges(), v.Ints[1])
+		words = append(words, float64(v.Ints[0])/schedule.JudgeUnit)
+	}
+	require.InDelta(t, 0.3*4000*0.7/4, f.machine.Judges(), 40, "of a mean member, whatever this one has")
+	mean, spread := 0.0, 0.0
+	for _, w := range words {
+		mean += w / float64(len(words))
+	}
+	for _, w := range words {
+		spread += (w - mean) * (w - mean) / float64(len(words)-1)
+	}
+	require.InDelta(t, 4, spread, 2.5, "the variance of noise 2, in what one row can move")
+	rows, err := f.members[1].TrainRows(f.machine.Encoder())
+	require.NoError(t, err)
+	scores, err := train.Scores(f.machine.Config().Architecture, f.machine.Params(), rows)
+	require.NoError(t, err)
+	judges := trees.Held(f.machine.Lot(), 0.3, tables[1], rows.Row)
+	want := 0.0
+	for i, p := range scores {
+		if judges[i] {
+			want += min(4, -math.Log(math.Abs(1-float64(rows.Label[i])-p))) / 4
+		}
+	}
+	require.InDelta(t, want, mean, 1)
+}
+
+// TestPrivateSearch: settings are compared by noisy judgements, and the run goes on with one of them.
+func TestPrivateSearch(t *testing.T) {
+	f := judging(t, judgingTables(t), &schedule.Privacy{Noise: 0.01, StatisticsNoise: 0.01, Clip: 10, Rate: 0.1, JudgeNoise: 1},
+		&schedule.Search{Candidates: 3, Grid: schedule.Grid{LocalRate: []float64{0.00001, 0.01, 0.02}}})
+	f.run(t, true)
+	all := f.machine.Candidates()
+	require.Len(t, all, 3)
+	for _, c := range all {
+		require.Equal(t, c.Live, c.Rounds > 4, "%+v", all)
+		require.False(t, c.Live && c.Settings == "local_rate 1e-05")
+	}
+	require.Greater(t, f.overall(t, f.machine.Params()), 0.7)
 }

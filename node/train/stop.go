@@ -31,7 +31,8 @@ func (m *Member) divide(machine *schedule.Machine) divided {
 		return m.divided
 	}
 	held := trees.Held(machine.Lot(), cfg.Algorithm.Stop.Validation, m.table, m.train.Row)
-	if learn := pick(m.train, func(row int) bool { return !held[row] }); learn.Rows > 0 {
+	learn := pick(m.train, func(row int) bool { return !held[row] })
+	if learn.Rows > 0 || cfg.Privacy != nil { // under privacy no row's part may hang on another
 		m.divided = divided{learn: learn, judge: pick(m.train, func(row int) bool { return held[row] })}
 	}
 	return m.divided
@@ -60,27 +61,39 @@ func (m *Member) judge(v *Vector, machine *schedule.Machine, step schedule.Step)
 // aggregate.MaxLoss: cross-entropy or, of counts, the scaled half deviance that
 // training lowers.
 func meanLoss(spec arch.Spec, params []float32, m *feature.Matrix) (float64, error) {
-	model, err := arch.NewModel(spec, Shape(m), params)
+	all, err := losses(spec, params, m)
 	if err != nil {
 		return 0, err
 	}
-	logits := make([]float64, m.Rows)
-	model.Logits(batchOf(m), logits)
-	total, scale := 0.0, float64(lossScale(spec, m))
-	for i, z := range logits {
-		var loss float64
-		if spec.Counts() {
-			loss, _ = autograd.CountLoss(float64(m.Count[i]), z, spec.K())
-			loss *= scale
-		} else {
-			loss = rowLoss(z, m.Label[i])
-		}
+	total := 0.0
+	for _, loss := range all {
 		if !(loss <= aggregate.MaxLoss) { // also of parameters that have gone astray
 			loss = aggregate.MaxLoss
 		}
 		total += loss
 	}
 	return total / float64(m.Rows), nil
+}
+
+// losses are those of the rows of m, not all of them finite if the parameters
+// have gone astray.
+func losses(spec arch.Spec, params []float32, m *feature.Matrix) ([]float64, error) {
+	model, err := arch.NewModel(spec, Shape(m), params)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float64, m.Rows)
+	model.Logits(batchOf(m), out)
+	scale := float64(lossScale(spec, m))
+	for i, z := range out {
+		if spec.Counts() {
+			loss, _ := autograd.CountLoss(float64(m.Count[i]), z, spec.K())
+			out[i] = loss * scale
+		} else {
+			out[i] = rowLoss(z, m.Label[i])
+		}
+	}
+	return out, nil
 }
 
 // rowLoss is the cross-entropy of one row with log-odds z.

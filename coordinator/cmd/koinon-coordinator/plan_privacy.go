@@ -21,6 +21,7 @@ type privacyFacts struct {
 	Statistics dp.Mechanism   `json:"statistics"`
 	Training   dp.Mechanism   `json:"training"`
 	Clip       float64        `json:"clip,omitempty"`
+	Judge      float64        `json:"judge_noise,omitempty"` // of the validation words of early stopping
 	Rounds     int            `json:"rounds"`
 	Floor      int64          `json:"statistics_floor"` // rows of the cohort that a value must have to be told from noise
 	RowsWanted int64          `json:"rows_wanted"`      // of the cohort, below which the noise is worth a warning
@@ -43,7 +44,7 @@ func privacyOf(p *federation.Plan, pld bool) (*privacyFacts, error) {
 	}
 	v := p.Privacy
 	f := &privacyFacts{
-		DP: v.DP, Promised: v.Epsilon, Delta: v.Delta, Statistics: m[0], Training: m[1], Clip: v.Clip, Rounds: p.Algorithm.Rounds,
+		DP: v.DP, Promised: v.Epsilon, Delta: v.Delta, Statistics: m[0], Training: m[1], Clip: v.Clip, Judge: v.JudgeNoise, Rounds: p.TrainRounds(),
 	}
 	var err error
 	if f.Epsilon, f.Order, err = dp.Epsilon(v.Delta, m...); err != nil {
@@ -81,6 +82,9 @@ func (f *privacyFacts) print(std cli.Streams) {
 	if f.Clip > 0 {
 		fmt.Fprintf(std.Out, ", clip %v", f.Clip)
 	}
+	if f.Judge > 0 {
+		fmt.Fprintf(std.Out, "\n            judgements: noise %v, covered by what a training round costs", f.Judge)
+	}
 	fmt.Fprintf(std.Out, "\n            epsilon %.4g by Rényi divergence (order %v), which decides", f.Epsilon, f.Order)
 	if f.PLD != nil {
 		fmt.Fprintf(std.Out, "; %.4g by privacy-loss distributions", *f.PLD)
@@ -109,6 +113,9 @@ func privacyLine(v federation.Privacy) string {
 		v.SecureAggregation, v.DP, v.Epsilon, v.Delta, v.Noise, v.StatisticsNoise, v.Rate)
 	if v.Clip > 0 {
 		line += fmt.Sprintf(", clip: %v", v.Clip)
+	}
+	if v.JudgeNoise > 0 {
+		line += fmt.Sprintf(", judge_noise: %v", v.JudgeNoise)
 	}
 	return line + "}"
 }

@@ -35,6 +35,7 @@ const (
 	figuresName     = "figures"
 	evidenceName    = "evidence"
 	cacheName       = "cache"
+	driftName       = "drift"
 )
 
 // Path returns a path inside the directory.

@@ -114,7 +114,7 @@ var hints = map[string]string{
 // speaks of names and never of values; detail and context never are.
 func serverFault(e *pgconn.PgError) *Error {
 	out := &Error{Text: fmt.Sprintf("the server gave up with SQLSTATE %s", e.Code), Hint: "the server's log says more"}
-	for _, class := range []string{"28", "3D", "3F", "42", "57", "55", "53", "25", "08"} {
+	for _, class := range []string{"28", "3D", "3F", "42", "57", "55", "53", "25", "08", "0A"} {
 		if strings.HasPrefix(e.Code, class) {
 			out.Text = e.Message
 		}

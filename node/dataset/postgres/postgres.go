@@ -46,7 +46,8 @@ func (c *Config) Validate() error {
 	case c.Timeout < 0:
 		return errors.New("timeout must not be negative")
 	case c.Query != "":
-		return checkQuery(c.Query)
+		_, err := oneStatement(c.Query)
+		return err
 	}
 	_, err := quoteTable(c.Table)
 	return err
@@ -108,9 +109,10 @@ SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather 
 		return r.fault(err)
 	}
 	if c.Query != "" {
-		r.from = "(" + trimQuery(c.Query) + "\n) AS source" // the line ends a comment that the query may end with
+		query, _ := oneStatement(c.Query)       // Validate has read both
+		r.from = "(" + query + "\n) AS source" // the line ends a comment that the query may end with
 	} else {
-		r.from, _ = quoteTable(c.Table) // Validate has read it
+		r.from, _ = quoteTable(c.Table)
 	}
 	about, err := r.conn.Prepare(r.ctx, "", "SELECT * FROM "+r.from, nil)
 	if err != nil {

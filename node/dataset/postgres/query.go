@@ -66,46 +66,47 @@ func identifier(s string) (name, rest string, err error) {
 	return "", "", errors.New("not closed")
 }
 
-// trimQuery takes off the semicolon at the end and what surrounds it.
-func trimQuery(q string) string {
-	return strings.TrimRight(strings.TrimSpace(q), "; \t\r\n")
-}
-
-// checkQuery refuses what is not one SELECT, with or without WITH, before
+// oneStatement returns the query without what may stand behind it: a semicolon
+// and comments. It refuses what is not one SELECT, with or without WITH, before
 // anything is sent. The server would refuse a second statement, and whatever
 // writes, once more.
-func checkQuery(q string) error {
-	rest, depth, first := trimQuery(q), 0, ""
-	for rest != "" {
-		n, err := token(rest)
+func oneStatement(q string) (string, error) {
+	depth, first, end := 0, "", len(q)
+	for at := 0; at < len(q); {
+		n, err := token(q[at:])
 		if err != nil {
-			return fmt.Errorf("query: %w", err)
+			return "", fmt.Errorf("query: %w", err)
 		}
-		word := rest[:n]
-		rest = rest[n:]
-		switch word[0] {
-		case '(':
+		word := q[at : at+n]
+		at += n
+		if strings.TrimSpace(word) == "" || strings.HasPrefix(word, "--") || strings.HasPrefix(word, "/*") {
+			continue
+		}
+		switch {
+		case word == ";":
+			end = min(end, at-1)
+			continue
+		case end < len(q):
+			return "", errors.New("query: want one statement, here are several")
+		case word == "(":
 			depth++
-		case ')':
+		case word == ")":
 			if depth--; depth < 0 {
-				return errors.New("query: a parenthesis is closed that is not open")
+				return "", errors.New("query: a parenthesis is closed that is not open")
 			}
-		case ';':
-			return errors.New("query: want one statement, here are several")
-		case 0:
-			return errors.New("query: holds a zero byte")
-		}
-		if first == "" && word[0] != '(' && strings.TrimSpace(word) != "" && !strings.HasPrefix(word, "--") && !strings.HasPrefix(word, "/*") {
+		case word == "\x00":
+			return "", errors.New("query: holds a zero byte")
+		case first == "":
 			first = strings.ToLower(word)
 		}
 	}
 	switch {
 	case depth > 0:
-		return errors.New("query: a parenthesis is not closed")
+		return "", errors.New("query: a parenthesis is not closed")
 	case first != "select" && first != "with":
-		return errors.New("query: want a SELECT, or WITH … SELECT")
+		return "", errors.New("query: want a SELECT, or WITH … SELECT")
 	}
-	return nil
+	return q[:end], nil
 }
 
 // token returns the length of what the query begins with: a comment, a quoted

@@ -109,7 +109,7 @@ SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather 
 		return r.fault(err)
 	}
 	if c.Query != "" {
-		query, _ := oneStatement(c.Query)       // Validate has read both
+		query, _ := oneStatement(c.Query)      // Validate has read both
 		r.from = "(" + query + "\n) AS source" // the line ends a comment that the query may end with
 	} else {
 		r.from, _ = quoteTable(c.Table)

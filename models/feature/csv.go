@@ -47,7 +47,8 @@ func (b *Builder) record(rec []string, line func(field int) int) {
 		return
 	}
 	for _, in := range b.feeds {
-		in.Text([]byte(rec[in.place]))
+		b.scratch = append(b.scratch[:0], rec[in.place]...)
+		in.Text(b.scratch)
 	}
 	b.endRecord(line)
 }

@@ -65,6 +65,7 @@ type Builder struct {
 	found   []found
 	errs    []FieldError
 	stopped bool
+	scratch []byte
 
 	block  int // rows after which take is called; 0: never
 	take   func(*Table) error

@@ -30,6 +30,7 @@ type actor struct {
 	inbox   chan any
 	done    chan struct{} // closed when the loop ends
 	workers sync.WaitGroup
+	data    snapshot      // read when first needed
 	member  *train.Member // made when first needed
 	cut     *secagg.Set   // cohort of the trees that were ended before the next sum (trees 38)
 

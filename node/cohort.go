@@ -56,9 +56,9 @@ func (a *actor) cohort(survivors secagg.Set, round uint32) (budget.Cohort, bool,
 	if a.step.Kind != schedule.Statistics && a.step.Kind != schedule.Grow || a.plan.Privacy.DP == federation.DPRecord {
 		return budget.Cohort{}, false, nil
 	}
-	data, err := a.n.data.snapshot(a.plan.Schema)
+	data, err := a.national()
 	return budget.Cohort{
-		Data: chain.Digest(data), Survivors: chain.Digest(survivors), Apart: a.plan.Shed, Run: budget.Run(a.run.ID), Round: round,
+		Data: chain.Digest(data.name), Survivors: chain.Digest(survivors), Apart: a.plan.Shed, Run: budget.Run(a.run.ID), Round: round,
 	}, true, err
 }
 
@@ -160,14 +160,14 @@ func (a *actor) sameRows() error {
 	if !a.plan.Grows() {
 		return nil
 	}
-	data, err := a.n.data.snapshot(a.plan.Schema)
-	if err != nil || data == a.run.Data {
+	data, err := a.national()
+	if err != nil || data.name == a.run.Data {
 		return err
 	}
 	if a.run.Data != ([32]byte{}) {
 		return fmt.Errorf("%w: the national table changed since this run of trees began; put the old one back, or wait for a new run", secagg.ErrNoData)
 	}
-	a.run.Data = data
+	a.run.Data = data.name
 	return a.n.cfg.Store.SaveRun(a.run, nil)
 }
 

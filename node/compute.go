@@ -14,39 +14,55 @@ import (
 	"github.com/koinon-eu/koinon/node/train"
 )
 
-// tables reads a national table once for each schema and keeps it, read-only.
+// tables reads a national table once for each schema and keeps it, read-only. A live one it reads for each run.
 type tables struct {
 	open OpenTable
+	live bool
+	old  KeptTable
 
 	mu   sync.Mutex
-	kept map[[32]byte]*feature.Table
-	name map[[32]byte][32]byte // of the data of each kept table
+	kept map[[32]byte]snapshot
 }
 
-// snapshot names the rows of a table that get has read (trees 37).
-func (t *tables) snapshot(s *feature.Schema) ([32]byte, error) {
-	if _, err := t.get(s); err != nil {
-		return [32]byte{}, err
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.name[s.Digest()], nil
+// snapshot is a national table with the name of its content (trees 37).
+type snapshot struct {
+	table *feature.Table
+	name  [32]byte
 }
 
-func (t *tables) get(s *feature.Schema) (*feature.Table, error) {
+// get returns the rows for a run that may have begun with rows of that name.
+func (t *tables) get(s *feature.Schema, begun [32]byte) (snapshot, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	digest := s.Digest()
-	if table := t.kept[digest]; table != nil {
-		return table, nil
+	if r, ok := t.kept[digest]; ok {
+		return r, nil
+	}
+	if begun != ([32]byte{}) && t.old != nil {
+		if table := t.old(s, begun); table != nil {
+			return snapshot{table, begun}, nil
+		}
 	}
 	table, name, err := t.open(s)
 	if err != nil {
-		return nil, fmt.Errorf("national table: %w", err)
+		return snapshot{}, fmt.Errorf("national table: %w", err)
 	}
-	put(&t.kept, digest, table)
-	put(&t.name, digest, name)
-	return table, nil
+	if !t.live {
+		put(&t.kept, digest, snapshot{table, name})
+	}
+	return snapshot{table, name}, nil
+}
+
+// national returns the rows of this run, which it reads when it first needs them.
+func (a *actor) national() (snapshot, error) {
+	if a.data.table != nil {
+		return a.data, nil
+	}
+	r, err := a.n.data.get(a.plan.Schema, a.run.Data)
+	if err == nil {
+		a.data = r
+	}
+	return r, err
 }
 
 // answer is this node's vector for one step, before it is encoded. It never leaves the process as it is.
@@ -70,14 +86,17 @@ func (a *actor) ready() (*train.Member, error) {
 	if a.member != nil {
 		return a.member, nil
 	}
-	table, err := a.n.data.get(a.plan.Schema)
+	data, err := a.national()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", secagg.ErrNoData, err)
 	}
 	if err := a.sameRows(); err != nil {
 		return nil, err
 	}
-	member := train.NewMember(table)
+	if a.n.cfg.Began != nil && !a.run.Done {
+		a.n.cfg.Began(a.run.ID, data.table)
+	}
+	member := train.NewMember(data.table)
 	member.SetScratch(a.n.cfg.Scratch)
 	member.SetRunKey(a.run.Key)
 	if a.run.Control != nil {
@@ -101,12 +120,12 @@ func (a *actor) rows(step schedule.Step) (uint32, error) {
 		}
 		return uint32(member.Rows()), a.checkRows(member.Rows())
 	}
-	table, err := a.n.data.get(a.plan.Schema)
+	data, err := a.national()
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", secagg.ErrNoData, err)
 	}
-	rows, _ := table.Count(feature.SelectTest)
-	return uint32(rows), nil
+	n, _ := data.table.Count(feature.SelectTest)
+	return uint32(n), nil
 }
 
 // train computes and encodes the vector beside the loop, which goes on to hear an abort. The loop changes the machine

@@ -36,6 +36,7 @@ const (
 	evidenceName    = "evidence"
 	startsName      = "starts"
 	cacheName       = "cache"
+	driftName       = "drift"
 )
 
 // Path returns a path inside the directory.

@@ -226,7 +226,7 @@ func (d Dir) keepRoster(signed federation.SignedRoster) error {
 // settings are the lines of node.yaml that say something.
 func (f File) settings() map[string]any {
 	out := map[string]any{"federation": f.Federation, "member": f.Member, "coordinator": f.Coordinator}
-	for name, value := range map[string]string{"data": f.Data, "policy": f.Policy, "metrics": f.Metrics, "identity": f.Identity} {
+	for name, value := range map[string]string{"data": f.Data.File, "policy": f.Policy, "metrics": f.Metrics, "identity": f.Identity} {
 		if value != "" {
 			out[name] = value
 		}

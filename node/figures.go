@@ -77,6 +77,7 @@ func (a *actor) rest() {
 		}
 		a.member = nil
 	}
+	a.data = snapshot{}
 }
 
 func (a *actor) figures() (Figures, error) {

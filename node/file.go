@@ -23,7 +23,7 @@ type File struct {
 	Federation  string            `yaml:"federation"`
 	Member      string            `yaml:"member"`
 	Coordinator string            `yaml:"coordinator"`  // host:port of the Federation service
-	Data        string            `yaml:"data"`         // the national table: CSV, CSV.gz or Parquet, opened read-only
+	Data        Data              `yaml:"data"`         // the national table, opened read-only
 	Cache       string            `yaml:"cache"`        // true, or a folder: keep the table as columns there; default: no
 	CacheGiB    int               `yaml:"cache_gib"`    // bound of that folder, default 64
 	Identity    string            `yaml:"identity"`     // key reference, default file:keys/identity.pem
@@ -50,6 +50,11 @@ func (f *File) Validate() error {
 	}
 	if _, _, err := net.SplitHostPort(f.Coordinator); err != nil {
 		return fmt.Errorf("coordinator %.100q: want host:port", f.Coordinator)
+	}
+	if f.Data.Postgres != nil {
+		if err := f.Data.Postgres.validate(); err != nil {
+			return err
+		}
 	}
 	if f.Metrics != "" {
 		if _, _, err := net.SplitHostPort(f.Metrics); err != nil {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ var ErrNotTuned = errors.New("run has no evaluated model here")
 
 // TuneRun prepares the fine-tuning of the model that a closed run has made: the run whose name begins with word, or the
 // newest evaluated one of the plan of that name.
-func (d Dir) TuneRun(word string) (finetune.Input, error) {
+func (d Dir) TuneRun(ctx context.Context, word string) (finetune.Input, error) {
 	plan, run, machine, err := d.evaluatedRun(word)
 	if err != nil {
 		return finetune.Input{}, err
@@ -54,7 +55,7 @@ func (d Dir) TuneRun(word string) (finetune.Input, error) {
 	if in.From, err = machine.Digest(); err != nil {
 		return in, err
 	}
-	return d.withTable(in)
+	return d.withTable(ctx, in)
 }
 
 // evaluatedRun finds a run that is over and its machine.
@@ -95,7 +96,7 @@ func (d Dir) evaluatedRun(word string) (plan *federation.Plan, run Run, machine 
 
 // TuneRelease prepares the fine-tuning of a release in a directory. Where node.yaml names release keys it must be signed
 // with one of them, otherwise the statement decides which artifact it is, and the report says that nobody verified it.
-func (d Dir) TuneRelease(dir string) (finetune.Input, error) {
+func (d Dir) TuneRelease(ctx context.Context, dir string) (finetune.Input, error) {
 	file, err := d.LoadFile()
 	if err != nil {
 		return finetune.Input{}, err
@@ -151,19 +152,15 @@ func (d Dir) TuneRelease(dir string) (finetune.Input, error) {
 		return in, err
 	}
 	in.Source, in.From, in.Model = fmt.Sprintf("release %s (%s)", statement.Name, checked), digest, model
-	return d.withTable(in)
+	return d.withTable(ctx, in)
 }
 
 // withTable reads the national table under the model's schema.
-func (d Dir) withTable(in finetune.Input) (finetune.Input, error) {
+func (d Dir) withTable(ctx context.Context, in finetune.Input) (finetune.Input, error) {
 	file, err := d.LoadFile()
-	if err != nil {
-		return in, err
+	if err == nil {
+		in.Table, _, err = d.readTable(ctx, file, in.Model.Encoder.Schema, dataset.Options{})
 	}
-	if file.Data == "" {
-		return in, errNoTable
-	}
-	in.Table, err = dataset.Open(d.Abs(file.Data), in.Model.Encoder.Schema)
 	return in, err
 }
 

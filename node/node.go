@@ -58,6 +58,9 @@ type Config struct {
 	Table      *feature.Table                     // the national table, if it is in memory
 	Snapshot   func() ([32]byte, error)           // names the content of Table; nil: it never changes
 	Open       OpenTable                          // else how to read and name it, read-only
+	Live       bool                               // Open may find other rows each time: a run reads them when it begins, and no other run's
+	Kept       KeptTable                          // where Open may have left a table of that name; nil: nowhere
+	Began      func(RunID, *feature.Table)        // sees the rows of a run before it works on them
 	Scratch    train.Scratch                      // where encoded rows lie; nil: in memory
 	Record     func(link.Message) error           // egress record: sees every message before it leaves
 	Received   func(link.Message)                 // sees every message that arrives
@@ -74,6 +77,9 @@ type Config struct {
 // OpenTable reads the national table under a schema and names the content it was read from, for instance by a digest of
 // its file: as long as the name is the same, sums over different cohorts could be taken off each other (trees 37).
 type OpenTable func(*feature.Schema) (*feature.Table, [32]byte, error)
+
+// KeptTable returns a table that was read before, by its name, or nil.
+type KeptTable func(*feature.Schema, [32]byte) *feature.Table
 
 // Use says what randomness is for. Keys, seeds and masks are not among the uses: they always come from the operating
 // system.
@@ -146,7 +152,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{cfg: cfg, poke: make(chan struct{}, 1), actors: map[RunID]*actor{}}
-	n.data = tables{open: cfg.Open}
+	n.data = tables{open: cfg.Open, live: cfg.Live, old: cfg.Kept}
 	if cfg.Table != nil {
 		n.data.open = func(s *feature.Schema) (*feature.Table, [32]byte, error) {
 			var name [32]byte

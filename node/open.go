@@ -12,7 +12,6 @@ import (
 	"github.com/koinon-eu/koinon/deploy/service"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/node/budget"
-	"github.com/koinon-eu/koinon/node/dataset"
 	"github.com/koinon-eu/koinon/node/egress"
 	"github.com/koinon-eu/koinon/node/link"
 )
@@ -91,8 +90,10 @@ func (s *Service) config(ctx context.Context, version string) (Config, error) {
 	s.source, s.peer = c, peer
 	return Config{
 		Member: s.file.Member, Address: s.file.Coordinator, TLS: conf, Sign: sign, Store: s.dir, Ledger: s.ledger,
-		Policy: policy, Releases: trusted, Version: version, Open: s.dir.OpenTable(s.file, s.log), Scratch: s.dir.TableScratch(s.file), Record: s.egress.Record,
+		Policy: policy, Releases: trusted, Version: version, Open: s.dir.OpenTable(ctx, s.file, s.log), Scratch: s.dir.TableScratch(s.file), Record: s.egress.Record,
 		Tick: s.file.Tick, Heartbeat: s.file.Heartbeat, Log: s.log,
+		Live: s.file.Data.Postgres != nil, Kept: s.dir.KeptTable(s.file, s.log),
+		Began: func(run RunID, t *feature.Table) { s.dir.compareRows(run, t, s.log) },
 	}, nil
 }
 
@@ -111,22 +112,6 @@ func (d Dir) dial(f File) (*identity.Source, *tls.Config, identity.Peer, error) 
 	}
 	source := identity.NewSource(c)
 	return source, identity.ClientConfig(trust, source), peer, nil
-}
-
-var errNoTable = errors.New("node.yaml names no data")
-
-// OpenTable returns how the national table of node.yaml is read, read-only, under a schema, and named by its content.
-func (d Dir) OpenTable(f File, log *slog.Logger) OpenTable {
-	cache := d.TableCache(f, log)
-	if cache == nil {
-		d.defaultCache(log).Wipe()
-	}
-	return func(s *feature.Schema) (*feature.Table, [32]byte, error) {
-		if f.Data == "" {
-			return nil, [32]byte{}, errNoTable
-		}
-		return dataset.OpenNamed(d.Abs(f.Data), s, dataset.Options{Cache: cache})
-	}
 }
 
 // Run serves until ctx ends.

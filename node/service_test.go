@@ -33,7 +33,7 @@ func onDisk(t *testing.T) (*federationOfFive, node.Dir) {
 	d := node.Dir(filepath.Join(t.TempDir(), "PT"))
 	require.NoError(t, d.Make())
 	require.NoError(t, os.WriteFile(d.Path("table.csv"), []byte(csv(4)), 0o400))
-	_, err := node.Enroll(t.Context(), d, f.invite(t, "PT"), node.File{Data: "table.csv"}, time.Now())
+	_, err := node.Enroll(t.Context(), d, f.invite(t, "PT"), node.File{Data: node.Data{File: "table.csv"}}, time.Now())
 	require.NoError(t, err)
 	f.machine, err = schedule.New(f.plan.Learning())
 	require.NoError(t, err)
@@ -84,7 +84,7 @@ func TestForeignRoster(t *testing.T) {
 	f.plan = nil
 	d := node.Dir(filepath.Join(t.TempDir(), "PT"))
 	require.NoError(t, d.Make())
-	_, err := node.Enroll(t.Context(), d, f.invite(t, "PT"), node.File{Data: "table.csv"}, time.Now())
+	_, err := node.Enroll(t.Context(), d, f.invite(t, "PT"), node.File{Data: node.Data{File: "table.csv"}}, time.Now())
 	require.NoError(t, err)
 	public, foreign, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
@@ -173,7 +173,7 @@ func noSecrets(t *testing.T, d node.Dir) {
 		require.NoError(t, err)
 		name, _ := filepath.Rel(string(d), path)
 		if e.IsDir() {
-			require.Contains(t, []string{".", "keys", "certs", "plans", "runs", "figures", "evidence", "operator"}, name)
+			require.Contains(t, []string{".", "keys", "certs", "plans", "runs", "figures", "evidence", "drift", "operator"}, name)
 			return nil
 		}
 		if filepath.Dir(name) == "." {

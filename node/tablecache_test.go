@@ -31,8 +31,8 @@ func TestTableCache(t *testing.T) {
 		cache          string
 		inState, other int
 	}{{"", 0, 0}, {"true", 1, 0}, {"true", 1, 0}, {other, 1, 1}, {"false", 0, 1}} {
-		f := File{Data: "table.csv", Cache: c.cache}
-		table, name, err := d.OpenTable(f, log)(s)
+		f := File{Data: Data{File: "table.csv"}, Cache: c.cache}
+		table, name, err := d.OpenTable(t.Context(), f, log)(s)
 		require.NoError(t, err)
 		require.Equal(t, 80, table.Rows())
 		require.Equal(t, sha256.Sum256([]byte(text)), name)
@@ -40,7 +40,7 @@ func TestTableCache(t *testing.T) {
 		require.Equal(t, c.other, files(other), c.cache)
 		require.Equal(t, c.cache == "" || c.cache == "false", d.TableScratch(f) == nil)
 	}
-	_, _, err = d.OpenTable(File{}, log)(s)
+	_, _, err = d.OpenTable(t.Context(), File{}, log)(s)
 	require.ErrorContains(t, err, "names no data")
 
 	yaml := "federation: f\nmember: DE\ncoordinator: a:1\ndata: t.csv\ncache: true\ncache_gib: 3\n"

@@ -154,7 +154,7 @@ func (p *publisher) fineTunes(t *testing.T, name string) {
 	write("release.pub", key)
 	write("table.csv", csvText(1, 600, nil))
 	write("node.yaml", []byte("federation: bench\nmember: DE\ncoordinator: 127.0.0.1:1\ndata: table.csv\nrelease_keys: [release.pub]\n"))
-	in, err := d.TuneRelease(store)
+	in, err := d.TuneRelease(t.Context(), store)
 	require.NoError(t, err)
 	require.Contains(t, in.Source, "(verified)")
 	result, err := finetune.Run(in)
@@ -166,7 +166,7 @@ func (p *publisher) fineTunes(t *testing.T, name string) {
 	other, err := keystore.EncodePublic(newSigner(t).Public())
 	require.NoError(t, err)
 	write("release.pub", other)
-	_, err = d.TuneRelease(store)
+	_, err = d.TuneRelease(t.Context(), store)
 	require.ErrorIs(t, err, sign.ErrKey)
 }
 

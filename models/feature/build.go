@@ -238,6 +238,9 @@ func (b *Builder) bindSplit(in *Feed) {
 			reason = fmt.Sprintf("%q is not a date YYYY-MM-DD", shorten(string(f)))
 		case string(f) > rule.TrainUntil:
 			side = Test
+			b.t.dated(f)
+		default:
+			b.t.dated(f)
 		}
 		split = append(split, side)
 		return reason

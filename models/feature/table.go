@@ -54,6 +54,21 @@ type Table struct {
 
 	others []string // distinct label texts that count as negative, for the report
 	unread []string // columns of the file that were left alone
+	dates  [2]string
+}
+
+// Dates returns the first and the last date by which the rows were split; empty
+// where they were not, and for a table that was not read from its source.
+func (t *Table) Dates() (first, last string) { return t.dates[0], t.dates[1] }
+
+// dated takes a date into account.
+func (t *Table) dated(f []byte) {
+	if t.dates[0] == "" || string(f) < t.dates[0] {
+		t.dates[0] = string(f)
+	}
+	if string(f) > t.dates[1] {
+		t.dates[1] = string(f)
+	}
 }
 
 // Schema returns the schema the table was read under.

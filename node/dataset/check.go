@@ -3,11 +3,13 @@ package dataset
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/node/dataset/postgres"
 )
 
 // Report says what a table holds and what is wrong with it. Its counts are
@@ -24,8 +26,12 @@ type Report struct {
 	Ignored []Ignored            `json:"ignored"`
 	Notes   []string             `json:"notes"`             // worth a look, not wrong
 	Wrong   []string             `json:"wrong"`             // wrong with the table as a whole
-	Errors  []feature.FieldError `json:"errors"`            // wrong fields, by line and column
-	Stopped bool                 `json:"stopped,omitempty"` // reading stopped at the last of Errors
+	Errors  []feature.FieldError `json:"errors"`            // wrong fields, by line and column, the first 100
+	More    int                  `json:"more,omitempty"`    // wrong fields beyond those
+	Stopped bool                 `json:"stopped,omitempty"` // reading stopped at the last wrong field
+	ToDo    []Problem            `json:"to_do"`             // what is wrong or odd by column, and what to do
+	Drift   *Drift               `json:"drift,omitempty"`   // against the rows of the last run, if those are known
+	unread  map[string]int       // wrong fields by column
 }
 
 // OK reports whether the table may be used.
@@ -95,21 +101,42 @@ type Ignored struct {
 // forbids as features. An error means that there is nothing to report on: the
 // file cannot be read, or its header does not fit the schema.
 func Check(path string, s *feature.Schema, o Options, denied ...string) (*Report, error) {
+	t, err := OpenWith(path, s, o.forReport(s))
+	return newReport(path, t, err, s, o, denied)
+}
+
+// CheckSQL is Check of a table of a PostgreSQL server.
+func CheckSQL(ctx context.Context, c postgres.Config, s *feature.Schema, o Options, denied ...string) (*Report, error) {
+	t, _, err := OpenSQL(ctx, c, s, o.forReport(s))
+	return newReport(nameSQL(c), t, err, s, o, denied)
+}
+
+// How many wrong fields are counted, and how many are listed.
+const (
+	countedErrors = 100_000
+	listedErrors  = 100
+)
+
+func (o Options) forReport(s *feature.Schema) Options {
 	o.Limits.Scoring = false // a report needs the label
 	if o.Limits.Errors == 0 {
-		o.Limits.Errors = 100
+		o.Limits.Errors = countedErrors
 	}
 	if s.Label.IsCount() && s.Split != nil && s.Split.TrainUntil != "" {
 		o.Keep = append(slices.Clone(o.Keep), s.Split.Column)
 	}
-	t, err := OpenWith(path, s, o)
+	return o
+}
+
+func newReport(name string, t *feature.Table, err error, s *feature.Schema, o Options, denied []string) (*Report, error) {
 	var wrong *feature.DataError
 	if err != nil && !errors.As(err, &wrong) {
 		return nil, err
 	}
-	r := &Report{File: path, Schema: s.Name, Rows: t.Rows()}
+	r := &Report{File: name, Schema: s.Name, Rows: t.Rows()}
 	if wrong != nil {
 		r.Errors, r.Stopped = wrong.Errors, wrong.Stopped
+		r.wrongFields(s)
 	}
 	r.label(t)
 	r.Train.Rows, r.Train.Positives = t.Count(feature.SelectTrain)
@@ -122,9 +149,13 @@ func Check(path string, s *feature.Schema, o Options, denied ...string) (*Report
 			r.wrong("column %s is denied by the declaration and may not be a feature", c.Name)
 		}
 	}
+	r.dates(t, o.today())
 	r.ignored(t)
 	r.identifiers(t)
 	r.sides(s)
+	if o.Last != nil {
+		r.Drift = o.Last.Compare(t)
+	}
 	return r, nil
 }
 
@@ -185,12 +216,14 @@ func (r *Report) column(t *feature.Table, c feature.Column) {
 	} else {
 		r.category(t, c, &out)
 	}
+	out.Missing -= r.unread[c.Name] // wrong fields are read as missing
 	if t.Rows() > 0 {
 		out.MissingShare = float64(out.Missing) / float64(t.Rows())
 	}
 	switch {
 	case out.Missing == t.Rows():
 		r.note("column %s is empty in every row", c.Name)
+		r.problem(Problem{Column: c.Name, Kind: AllMissing})
 	case out.Min != nil && *out.Min == *out.Max, c.Type != feature.TypeNumber && out.Distinct == 1:
 		r.note("column %s holds one value only", c.Name)
 	case out.MissingShare > .95:

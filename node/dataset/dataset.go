@@ -32,6 +32,8 @@ type Options struct {
 	MaxBytes int64    // after decompression; 0 is DefaultMaxBytes
 	Keep     []string // columns read besides those of the schema, see feature.Read; a table with such is not cached
 	Cache    *Cache   // nil: none
+	Last     *Summary // of the rows of the last run, for a report; nil: none
+	Today    string   // YYYY-MM-DD, for a report; empty: the clock's, in UTC
 }
 
 // Open reads a .csv, .csv.gz or .parquet file under a schema. Wrong rows give

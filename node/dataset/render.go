@@ -16,6 +16,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	c := *r
 	c.Columns, c.Groups, c.Ignored = filled(c.Columns), filled(c.Groups), filled(c.Ignored)
 	c.Notes, c.Wrong, c.Errors = filled(c.Notes), filled(c.Wrong), filled(c.Errors)
+	c.ToDo = filled(c.ToDo)
 	c.Label.Others = filled(c.Label.Others)
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
@@ -49,15 +50,24 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "  %s (%s)\n", i.Column, i.Why)
 		}
 	}
+	r.Drift.text(&b)
 	list(&b, "\nnotes\n", r.Notes)
 	var errs []string
 	for _, e := range r.Errors {
 		errs = append(errs, e.Error())
 	}
+	if r.More > 0 {
+		errs = append(errs, fmt.Sprintf("%d more wrong fields", r.More))
+	}
 	if r.Stopped {
 		errs = append(errs, "reading stopped here; the figures above cover what was read")
 	}
 	list(&b, "\nerrors\n", append(errs, r.Wrong...))
+	var todo []string
+	for _, p := range r.ToDo {
+		todo = append(todo, p.String(), "  "+p.Advice)
+	}
+	list(&b, "\nwhat to do\n", todo)
 	if r.OK() {
 		b.WriteString("\nno errors\n")
 	}

@@ -101,7 +101,7 @@ func examine(ctx context.Context, d node.Dir, now time.Time) []finding {
 	out = append(out, own, keys(ctx, d, file), certificate(d, file, now), clock(d, file, now), roster(d, file))
 	out = append(out, records(d)...)
 	out = append(out, stops(d))
-	out = append(out, data(d, file)...)
+	out = append(out, data(ctx, d, file)...)
 	out = append(out, disk(d))
 	if own.State == "fail" { // asking leaves a record, which would belong to the wrong user
 		return append(out, warn("coordinator", "mend what the line about owner says first", "not asked"))
@@ -246,15 +246,16 @@ func ignoreMissing(err error) error {
 }
 
 // data reads the table under the schema of every approved plan, or says that there is none to read it under.
-func data(d node.Dir, file node.File) []finding {
+func data(ctx context.Context, d node.Dir, file node.File) []finding {
 	const hint = "koinon-node data check --plan PLAN names every wrong line"
-	if file.Data == "" {
+	if file.Data.None() {
 		return []finding{warn("data", "name the table in node.yaml: data: FILE.csv", "node.yaml names no table")}
 	}
-	path := d.Abs(file.Data)
-	if f, err := os.Open(path); err != nil {
-		return []finding{fail("data", "check the path in node.yaml and that the user that serves may read it", err)}
-	} else {
+	if file.Data.Postgres == nil {
+		f, err := os.Open(d.Abs(file.Data.File))
+		if err != nil {
+			return []finding{fail("data", "check the path in node.yaml and that the user that serves may read it", err)}
+		}
 		_ = f.Close()
 	}
 	plans, err := d.Plans()
@@ -267,18 +268,21 @@ func data(d node.Dir, file node.File) []finding {
 		if err != nil || !decision.Approve {
 			continue
 		}
-		report, err := dataset.Check(path, p.Schema, dataset.Options{}, p.Declaration.Features.Deny...)
+		report, err := d.CheckTable(ctx, file, p.Schema, dataset.Options{}, p.Declaration.Features.Deny...)
 		switch {
 		case err != nil:
 			out = append(out, fail("data", hint, err))
 		case !report.OK():
-			out = append(out, fail("data", hint, fmt.Errorf("does not fit plan %s: %d wrong fields", p.Name, len(report.Errors)+len(report.Wrong))))
+			out = append(out, fail("data", hint, fmt.Errorf("does not fit plan %s: %d wrong fields", p.Name, len(report.Errors)+report.More+len(report.Wrong))))
 		default:
 			out = append(out, ok("data", "%d rows fit plan %s; %d train, %d test", report.Rows, p.Name, report.Train.Rows, report.Test.Rows))
 		}
 	}
 	if len(out) == 0 {
-		return []finding{ok("data", "%s can be read; no plan is approved, so nothing was checked under a schema", file.Data)}
+		if file.Data.Postgres != nil {
+			return []finding{warn("data", "koinon-node data check --schema FILE tries it", "the PostgreSQL server was not asked: no plan is approved")}
+		}
+		return []finding{ok("data", "%s can be read; no plan is approved, so nothing was checked under a schema", file.Data.File)}
 	}
 	return out
 }

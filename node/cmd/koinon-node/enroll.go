@@ -50,7 +50,7 @@ func (c *enrollCommand) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	done, err := node.Enroll(ctx, c.dir(), invite, node.File{
-		Data: c.Data, Policy: c.Policy, Tick: c.Tick, Metrics: c.Metrics, Identity: c.Identity,
+		Data: node.Data{File: c.Data}, Policy: c.Policy, Tick: c.Tick, Metrics: c.Metrics, Identity: c.Identity,
 	}, time.Now())
 	if err != nil {
 		return hinted(err)

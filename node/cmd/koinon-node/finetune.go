@@ -44,11 +44,11 @@ Examples:
 const fineTuneModel = "fine-tuned.koinon"
 
 // Run implements the command.
-func (c *fineTuneCommand) Run(_ context.Context, std cli.Streams) error {
+func (c *fineTuneCommand) Run(ctx context.Context, std cli.Streams) error {
 	if _, err := os.Lstat(c.Out); err == nil {
 		return cli.Hint(fmt.Errorf("%s exists already", c.Out), "name a directory that does not exist; nothing is overwritten")
 	}
-	in, err := c.input()
+	in, err := c.input(ctx)
 	if err != nil {
 		return tuneHint(err)
 	}
@@ -73,11 +73,11 @@ func (c *fineTuneCommand) Run(_ context.Context, std cli.Streams) error {
 	return err
 }
 
-func (c *fineTuneCommand) input() (finetune.Input, error) {
+func (c *fineTuneCommand) input(ctx context.Context) (finetune.Input, error) {
 	if c.Release != "" {
-		return c.dir().TuneRelease(c.Release)
+		return c.dir().TuneRelease(ctx, c.Release)
 	}
-	return c.dir().TuneRun(c.From)
+	return c.dir().TuneRun(ctx, c.From)
 }
 
 // write makes the output directory, readable by nobody else, whole or not at all.

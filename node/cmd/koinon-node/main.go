@@ -14,6 +14,7 @@ import (
 	"github.com/koinon-eu/koinon/deploy/service"
 	"github.com/koinon-eu/koinon/node"
 	"github.com/koinon-eu/koinon/node/chain"
+	"github.com/koinon-eu/koinon/node/dataset/postgres"
 	"github.com/koinon-eu/koinon/node/link"
 )
 
@@ -58,9 +59,12 @@ func main() {
 func hinted(err error) error {
 	var remote *link.RemoteError
 	var damaged *chain.BrokenError
+	var server *postgres.Error
 	switch {
 	case err == nil || cli.HintOf(err) != "":
 		return err
+	case errors.As(err, &server) && server.Hint != "":
+		return cli.Hint(err, "%s", server.Hint)
 	case errors.Is(err, identity.ErrFingerprint):
 		return cli.Hint(err, "this is not the coordinator the invite is from: check the address, and ask the admin for the authority's fingerprint")
 	case errors.Is(err, identity.ErrInvite):

@@ -357,3 +357,35 @@ func TestEnrollComparesTheFingerprint(t *testing.T) {
 	require.Contains(t, problems, "coordinator not reached", "the right one goes on")
 	require.Contains(t, advice(node.Enrolled{Authority: "f4b8"}), "by telephone:\n  f4b8\n")
 }
+
+// TestDataCheckOfAServer: flags, and errors in one line with a hint.
+func TestDataCheckOfAServer(t *testing.T) {
+	d := enrolled(t)
+	schema := filepath.Join(t.TempDir(), "schema.yaml")
+	require.NoError(t, os.WriteFile(schema, []byte(schemaYAML), 0o600))
+	dsn := filepath.Join(t.TempDir(), "dsn")
+	require.NoError(t, os.WriteFile(dsn, []byte("postgres://reader:s3cret@127.0.0.1:1/cases"), 0o600))
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"down":     {[]string{"--postgres", "public.cases", "--dsn-file", dsn}, "error: PostgreSQL table public.cases: server at 127.0.0.1:1 is not reached: connect: connection refused\nhint: check that it runs"},
+		"query":    {[]string{"--postgres", "select 1; select 2", "--dsn-file", dsn}, "want one statement"},
+		"password": {[]string{"--postgres", "cases", "--dsn-file", dsn, "--password", "s3cret"}, "password reference must be file:PATH"},
+		"both":     {[]string{"--postgres", "cases", "--data", "x.csv"}, "can't be used together"},
+		"alone":    {[]string{"--dsn-file", dsn}, "go with --postgres"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, problems := run(t, "", append([]string{"data", "check", "--dir", string(d), "--schema", schema}, c.args...)...)
+			require.NotZero(t, code)
+			require.Contains(t, problems, c.want)
+			require.NotContains(t, problems, "s3cret")
+		})
+	}
+	require.NoError(t, os.WriteFile(d.Path("node.yaml"), []byte("federation: eu-documents\nmember: DE\ncoordinator: 127.0.0.1:1\ndata: {postgres: {table: cases, dsn_file: "+dsn+"}}\n"), 0o600))
+	code, _, problems := run(t, "", "data", "check", "--dir", string(d), "--schema", schema)
+	require.Equal(t, 1, code)
+	require.Contains(t, problems, "is not reached")
+	_, out, _ := run(t, "", "doctor", "--dir", string(d))
+	require.Contains(t, out, "the PostgreSQL server was not asked: no plan is approved")
+}

@@ -171,7 +171,8 @@ func (a *actor) sameRows() error {
 	return a.n.cfg.Store.SaveRun(a.run, nil)
 }
 
-// checkRows refuses a plan for which this node has too many rows (trees 9).
+// checkRows refuses a plan for which this node has too many rows (trees 9). With noise it is not asked: cells then hold
+// any number of rows (trees 61), and a refusal would tell of a single one.
 func (a *actor) checkRows(rows int) error {
 	if most := a.plan.RowsMax; most > 0 && rows > int(most) {
 		return fmt.Errorf("%w: %d training rows here, the plan's rows_max is %d; it takes a plan with more, or a table with fewer", secagg.ErrPolicy, rows, most)

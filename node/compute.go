@@ -115,8 +115,8 @@ func (a *actor) rows(step schedule.Step) (uint32, error) {
 		return 0, err
 	}
 	if step.Kind != schedule.Evaluate {
-		if a.private() { // how many there are is nobody's to know
-			return 1, a.checkRows(member.Rows())
+		if a.private() { // how many there are is nobody's to know, nor whether they are many
+			return 1, nil
 		}
 		return uint32(member.Rows()), a.checkRows(member.Rows())
 	}

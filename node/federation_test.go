@@ -152,7 +152,11 @@ func newFive(t testing.TB, change func(name string, cfg *node.Config)) *federati
 }
 
 func newFiveOf(t testing.TB, plan string, change func(name string, cfg *node.Config)) *federationOfFive {
-	f := &federationOfFive{nodes: map[string]*member{}, planning: parsePlan(t, plan)}
+	return newFiveWith(t, parsePlan(t, plan), change)
+}
+
+func newFiveWith(t testing.TB, plan *federation.Plan, change func(name string, cfg *node.Config)) *federationOfFive {
+	f := &federationOfFive{nodes: map[string]*member{}, planning: plan}
 	f.fake, f.keys = newFake(t, members)
 	f.plan = f.planning
 	var err error

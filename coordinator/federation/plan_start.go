@@ -69,9 +69,6 @@ func (p *Plan) checkLearning() error {
 	if p.WarmStart == nil {
 		return nil
 	}
-	if p.Privacy.DP != "none" {
-		return errors.New("plan: warm_start with privacy.dp: the promise would leave out what the release says about the same rows")
-	}
 	if p.Grows() {
 		return errors.New("plan: no warm_start for trees: their cells and their first cohort come from the plan's own statistics sums; grow a new ensemble")
 	}

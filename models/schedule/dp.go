@@ -28,7 +28,12 @@ func (p Privacy) validate(c Config) error {
 	if err := feature.CheckPrivate(c.Schema); err != nil {
 		return err
 	}
-	if c.MinRows > 1 {
+	switch {
+	case c.Algorithm.Stop.On(): // and with it a search, whose rounds Mechanisms would not count
+		return errors.New("algorithm.stop with privacy.dp: the words of rows that judge carry no noise, so that the promise would not hold for them")
+	case c.Start != nil:
+		return errors.New("warm_start with privacy.dp: the promise would leave out what the release says about the same rows")
+	case c.MinRows > 1:
 		return fmt.Errorf("min_rows %d: a member that declines because of its rows tells their number; want 1", c.MinRows)
 	}
 	if c.Architecture.Kind == arch.Trees {

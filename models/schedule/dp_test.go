@@ -48,6 +48,20 @@ func TestMechanisms(t *testing.T) {
 	require.NotEqual(t, c.Digest(), changed.Digest(), "leaves of trees follow from the noise")
 }
 
+// TestUnnoisedWords: nothing of training rows enters a sum without noise, and no
+// round is left out of the account, whoever makes the machine.
+func TestUnnoisedWords(t *testing.T) {
+	p := &schedule.Privacy{Noise: 1.5, StatisticsNoise: 20, Clip: 1, Rate: 1}
+	c := privateConfig(t, aggregate.Spec{Rounds: 10, Stop: aggregate.Stop{Patience: 2}}, p)
+	require.ErrorContains(t, c.Validate(), "rows that judge carry no noise")
+	c.Search = &schedule.Search{Grid: schedule.Grid{L2: []float64{1, 2, 3}}, Rounds: 3}
+	require.ErrorContains(t, c.Validate(), "rows that judge carry no noise")
+	c = privateConfig(t, aggregate.Spec{Rounds: 10}, p)
+	require.NoError(t, c.Validate())
+	c.Start = &schedule.Start{}
+	require.ErrorContains(t, c.Validate(), "warm_start")
+}
+
 // TestPrivateState is taken up again before and after its one sum of statistics.
 func TestPrivateState(t *testing.T) {
 	c := privateConfig(t, aggregate.Spec{Local: aggregate.FullBatch, Rounds: 1}, &schedule.Privacy{Noise: 1, StatisticsNoise: 1, Clip: 1, Rate: 1})

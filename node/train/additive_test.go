@@ -1,6 +1,7 @@
 package train_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -104,6 +105,28 @@ func TestNoiseOfAStep(t *testing.T) {
 	f.members[0].SetRunKey([32]byte{})
 	_, err = f.members[0].Local(f.machine, step, nil)
 	require.ErrorIs(t, err, train.ErrNoRunKey)
+}
+
+// TestNoiseOfOtherRows: a node whose rows are others, though run and question are
+// the same, has other noise: a difference of two answers would be free of it.
+func TestNoiseOfOtherRows(t *testing.T) {
+	f := noisyForest(t, 4, 2)
+	step := f.until(t, schedule.Grow)
+	var answers [2]train.Vector
+	for i, rows := range []int{6000, 5996} {
+		m := train.NewMember(toyTableOf(t, f.machine.Config().Schema, rows, 0, true))
+		m.SetRunKey([32]byte{1})
+		var err error
+		answers[i], err = m.Local(f.machine, step, nil)
+		require.NoError(t, err)
+	}
+	sigma, far := f.machine.Forest().Sigma(), 0
+	for i, v := range answers[0].Ints {
+		if math.Abs(float64(v-answers[1].Ints[i])) > sigma/10 {
+			far++
+		}
+	}
+	require.Greater(t, far, len(answers[0].Ints)/2, "numbers whose noise is another")
 }
 
 // TestTooMuchNoise: where nothing would show, the statistics' sum is refused with

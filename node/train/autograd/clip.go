@@ -33,7 +33,8 @@ func (n *Net) factorOf(f factor) { n.factors = append(n.factors, f) }
 // DP-SGD wants (Abadi et al. 2016, Algorithm 1). Norms come from factors
 // (Goodfellow 2015) and the derivatives between layers are scaled before those
 // of the parameters are formed, so one backward pass suffices. Norms are
-// computed in float32: they are exact but for a relative error below 1e-5.
+// computed in float32, which of a row of many numbers is a little short; sums
+// that noise is measured against are those of CountClipped, which allows for it.
 func (n *Net) addClipped(data arch.Batch, labels []int8, rows Rows, from, to int, clip float64) (float64, error) {
 	if to-from > n.batch {
 		return 0, fmt.Errorf("net: %d rows for a batch of %d", to-from, n.batch)
@@ -99,8 +100,11 @@ func (n *Net) squares(left [][]float32) []float32 {
 			kernel.Squares(x, f.x, f.in)
 		}
 		kernel.Squares(right, f.d, f.width)
+		// A square that float32 has no number for is lost, and x may be so long
+		// that it would have counted: each is taken to be the smallest there is.
+		lost := float32(f.width) * math.SmallestNonzeroFloat32
 		for i, d := range right {
-			total[i] += (x[i] + f.ones) * d
+			total[i] += (x[i] + f.ones) * (d + lost)
 		}
 	}
 	return total

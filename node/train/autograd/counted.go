@@ -23,9 +23,13 @@ const CountRows = 64
 const factorUnits = 512
 
 // aim is what a row's norm is scaled down to, as a share of the clip, so that
-// neither rounding nor the float32 norm (relative error below 1e-5) takes the
-// integers beyond it.
+// the last digits of float32 do not take the integers beyond it.
 const aim = 1 - 1.0/(1<<14)
+
+// inexact bounds by how much a float32 norm of so many numbers is short: each
+// addition by 2⁻²⁴ of the sum of squares, so half that of its root, and the other
+// half is to spare.
+func inexact(numbers int) float64 { return float64(numbers) / (1 << 24) }
 
 // magic is 1.5·2²³: a float32 of at most 2²² is rounded to a whole number by adding it.
 const magic = 3 << 22
@@ -71,6 +75,7 @@ func (n *Net) newCounter() (*counter, error) {
 		c.left = append(c.left, make([]float32, n.batch))
 		c.limit = min(c.limit, aim*share)
 	}
+	c.limit *= 1 - inexact(widest)
 	if c.limit -= math.Sqrt(outputs) / (2 * factorUnits); c.limit < 0.25 {
 		return nil, errTooWide
 	}

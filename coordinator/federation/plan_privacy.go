@@ -136,7 +136,7 @@ func (p *Plan) mayBePrivate() error {
 	setDefault(&v.Noise, 1)
 	setDefault(&v.StatisticsNoise, 1)
 	if p.Algorithm.Stop.On() {
-		setDefault(&v.JudgeNoise, anyNoise)
+		setDefault(&v.JudgeNoise, schedule.MaxJudgeNoise)
 	}
 	config := p.Learning()
 	config.Privacy = v.learning()
@@ -190,9 +190,6 @@ func (p *Plan) Calibrate() error {
 func (v Privacy) incomplete(p *Plan) bool {
 	return v.Noise == 0 || v.StatisticsNoise == 0 || v.JudgeNoise == 0 && p.Algorithm.Stop.On()
 }
-
-// anyNoise stands for noise that is to be calibrated: more than any plan needs.
-const anyNoise = 1e6
 
 // fourDigits rounds up to four significant digits.
 func fourDigits(v float64) float64 {

@@ -29,8 +29,6 @@ func (p Privacy) validate(c Config) error {
 		return err
 	}
 	switch {
-	case c.Algorithm.Stop.On(): // and with it a search, whose rounds Mechanisms would not count
-		return errors.New("algorithm.stop with privacy.dp: the words of rows that judge carry no noise, so that the promise would not hold for them")
 	case c.Start != nil:
 		return errors.New("warm_start with privacy.dp: the promise would leave out what the release says about the same rows")
 	case c.MinRows > 1:
@@ -71,6 +69,9 @@ func (p Privacy) validateJudges(c Config) error {
 	case c.Search != nil && len(c.Search.Grid.LocalEpochs) > 0:
 		return errors.New("search: not over local_epochs: with more steps a round costs more")
 	}
+	if p.JudgeNoise > MaxJudgeNoise {
+		return fmt.Errorf("judge_noise %v is above %v: nothing would be judged", p.JudgeNoise, MaxJudgeNoise)
+	}
 	round, _ := c.Mechanism(Train)
 	if !round.Covers(p.JudgeNoise) {
 		return fmt.Errorf("judge_noise %v costs a row that judges more than a training round costs one that trains; want more", p.JudgeNoise)
@@ -82,6 +83,9 @@ func (p Privacy) validateJudges(c Config) error {
 func (p Privacy) validateTrees(c Config) error {
 	if !c.additive() {
 		return ErrGreedy
+	}
+	if p.JudgeNoise != 0 {
+		return errors.New("judge_noise is for plans with algorithm.stop, which trees have not")
 	}
 	if p.rate(c) != 1 || p.Clip != 0 {
 		return fmt.Errorf("trees use every row in every sum and bound it by themselves: want rate 1 and no clip")
@@ -159,6 +163,9 @@ func (m *Machine) fixWeight(kind Kind, e *update.Encoding) {
 // Under privacy a row's loss is taken at most as privateLoss, which is what its
 // noise is measured against.
 const privateLoss = 4
+
+// MaxJudgeNoise bounds the noise of validation words.
+const MaxJudgeNoise = 1e5
 
 // JudgeUnit is how much one row moves the word of the losses under privacy.
 const JudgeUnit = privateLoss * aggregate.LossUnit

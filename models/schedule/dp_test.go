@@ -1,6 +1,7 @@
 package schedule_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,9 +54,22 @@ func TestMechanisms(t *testing.T) {
 func TestUnnoisedWords(t *testing.T) {
 	p := &schedule.Privacy{Noise: 1.5, StatisticsNoise: 20, Clip: 1, Rate: 1}
 	c := privateConfig(t, aggregate.Spec{Rounds: 10, Stop: aggregate.Stop{Patience: 2}}, p)
-	require.ErrorContains(t, c.Validate(), "rows that judge carry no noise")
-	c.Search = &schedule.Search{Grid: schedule.Grid{L2: []float64{1, 2, 3}}, Rounds: 3}
-	require.ErrorContains(t, c.Validate(), "rows that judge carry no noise")
+	require.ErrorContains(t, c.Validate(), "needs a schema with an id")
+	identified := *c.Schema
+	identified.ID = "file"
+	c.Schema = &identified
+	for _, noise := range []float64{0, 1.499, -1, math.NaN()} {
+		p.JudgeNoise = noise
+		require.ErrorContains(t, c.Validate(), "judge_noise", "%v", noise)
+	}
+	p.JudgeNoise = 1.5
+	require.NoError(t, c.Validate(), "what one gradient over all rows costs")
+	c.Search = &schedule.Search{Grid: schedule.Grid{L2: []float64{1, 2, 3}}, Candidates: 3, Rounds: 3}
+	require.NoError(t, c.Validate())
+	require.Equal(t, uint64(10+2*3), c.Mechanisms()[1].Steps, "every candidate's rounds are counted")
+	c.Search.Grid.LocalEpochs = []int{1, 2}
+	require.ErrorContains(t, c.Validate(), "local_epochs")
+	p.JudgeNoise = 0
 	c = privateConfig(t, aggregate.Spec{Rounds: 10}, p)
 	require.NoError(t, c.Validate())
 	c.Start = &schedule.Start{}

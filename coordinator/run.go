@@ -235,6 +235,9 @@ func (r *run) apply(e event) (round.Output, error) {
 		r.ticks++
 		e.Event = round.Tick{}
 	}
+	if r.outdated(e.Event) {
+		return round.Output{}, nil
+	}
 	r.presence(e.Event)
 	if e.stop != "" {
 		e.Event = round.Stop{Reason: e.stop}

@@ -292,8 +292,37 @@ func TestNodeKilledInMask(t *testing.T) {
 	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
 	require.Equal(t, 4, r.Rounds[3].Survivors.Len())
 	require.Equal(t, "mask", r.Rounds[3].Lost[0].Phase.String())
-	require.Equal(t, 5, r.Rounds[len(r.Rounds)-1].Survivors.Len(), "evaluation waits for the whole cohort")
+	require.Equal(t, 5, r.Rounds[len(r.Rounds)-1].Survivors.Len(), "evaluation waits for the whole cohort: %+v", r.Rounds)
 	w.agree(p, r)
+}
+
+// The wait for the whole cohort begins when the round before is over: a member lost in a round that took longer than
+// that wait is waited for no less than others.
+func TestWaitBeginsAfterALongRound(t *testing.T) {
+	w := newWorld(t, func(c *coordinator.Config) { c.FullCohort, c.Grace = 100, 105 })
+	p := plan(t)
+	var victim *fake
+	w.federate(p, func() {
+		victim = w.members["IT"]
+		var masks atomic.Int32
+		victim.before = func(mt secagg.Type) bool {
+			if mt == secagg.TypeMask && masks.Add(1) == 5 { // in the last round before evaluation
+				victim.vanish()
+				return false
+			}
+			return true
+		}
+	})
+	w.until(p, "a round without IT", func(r coordinator.Run) bool {
+		return len(r.Rounds) >= 5 && r.Rounds[4].Outcome == "closed"
+	})
+	victim.kill()
+	victim.connect()
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	require.Equal(t, "train", r.Rounds[4].Kind)
+	require.Equal(t, 4, r.Rounds[4].Survivors.Len())
+	require.Equal(t, 5, r.Rounds[5].Survivors.Len())
 }
 
 // The end of a session may be told after the beginning of the next one, when the goroutine of the old session is late:

@@ -48,7 +48,7 @@ type run struct {
 	machine  Schedule
 	state    [32]byte // S58
 	round    *round.Round
-	backoff  int // ticks until the next attempt
+	backoff  int    // ticks until the next attempt
 	waited   uint32 // ticks since a round was opened
 	idle     uint32 // ticks since one was over
 	clock    phaseClock

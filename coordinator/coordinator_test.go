@@ -266,26 +266,18 @@ func TestGateAnswered(t *testing.T) {
 func TestNodeKilledInMask(t *testing.T) {
 	w := newWorld(t, nil)
 	p := plan(t, "rounds: 3", "rounds: 6")
-	for _, name := range names {
-		w.enrol(name)
-	}
-	body, err := p.Encode()
-	require.NoError(t, err)
-	_, err = w.admin("anna").SubmitPlan(t.Context(), &pb.SubmitPlanRequest{Plan: body})
-	require.NoError(t, err)
-	victim := w.members["IT"]
-	var masks atomic.Int32
-	victim.before = func(mt secagg.Type) bool {
-		if mt == secagg.TypeMask && masks.Add(1) == 4 {
-			victim.vanish()
-			return false
+	var victim *fake
+	w.federate(p, func() {
+		victim = w.members["IT"]
+		var masks atomic.Int32
+		victim.before = func(mt secagg.Type) bool {
+			if mt == secagg.TypeMask && masks.Add(1) == 4 {
+				victim.vanish()
+				return false
+			}
+			return true
 		}
-		return true
-	}
-	for _, name := range names {
-		w.members[name].approve(p)
-		w.members[name].connect()
-	}
+	})
 	w.until(p, "a round without IT", func(r coordinator.Run) bool {
 		for _, round := range r.Rounds {
 			if len(round.Lost) == 1 && round.Outcome == "closed" {
@@ -300,8 +292,64 @@ func TestNodeKilledInMask(t *testing.T) {
 	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
 	require.Equal(t, 4, r.Rounds[3].Survivors.Len())
 	require.Equal(t, "mask", r.Rounds[3].Lost[0].Phase.String())
-	require.Equal(t, 5, r.Rounds[len(r.Rounds)-1].Survivors.Len(), "evaluation waits for the whole cohort")
+	require.Equal(t, 5, r.Rounds[len(r.Rounds)-1].Survivors.Len(), "evaluation waits for the whole cohort: %+v", r.Rounds)
 	w.agree(p, r)
+}
+
+// The wait for the whole cohort begins when the round before is over: a member lost in a round that took longer than
+// that wait is waited for no less than others.
+func TestWaitBeginsAfterALongRound(t *testing.T) {
+	w := newWorld(t, func(c *coordinator.Config) { c.FullCohort, c.Grace = 100, 105 })
+	p := plan(t)
+	var victim *fake
+	w.federate(p, func() {
+		victim = w.members["IT"]
+		var masks atomic.Int32
+		victim.before = func(mt secagg.Type) bool {
+			if mt == secagg.TypeMask && masks.Add(1) == 5 { // in the last round before evaluation
+				victim.vanish()
+				return false
+			}
+			return true
+		}
+	})
+	w.until(p, "a round without IT", func(r coordinator.Run) bool {
+		return len(r.Rounds) >= 5 && r.Rounds[4].Outcome == "closed"
+	})
+	victim.kill()
+	victim.connect()
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	require.Equal(t, "train", r.Rounds[4].Kind)
+	require.Equal(t, 4, r.Rounds[4].Survivors.Len())
+	require.Equal(t, 5, r.Rounds[5].Survivors.Len())
+}
+
+// The end of a session may be told after the beginning of the next one, when the goroutine of the old session is late:
+// the member is there, and is waited for as long as its phase lasts.
+func TestEndOfSessionToldLate(t *testing.T) {
+	w := newWorld(t, nil)
+	p := plan(t)
+	reached, open := make(chan struct{}), make(chan struct{})
+	w.federate(p, func() {
+		var masks atomic.Int32
+		w.members["IT"].before = func(mt secagg.Type) bool {
+			if mt == secagg.TypeMask && masks.Add(1) == 2 {
+				close(reached)
+				<-open
+			}
+			return true
+		}
+	})
+	<-reached
+	w.c.Gone(w.members["IT"].index)
+	time.Sleep(300 * time.Millisecond) // three times the grace
+	close(open)
+	r := w.wait(p)
+	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
+	for _, round := range r.Rounds {
+		require.Equal(t, 5, round.Survivors.Len(), "round %d", round.Number)
+	}
 }
 
 // cut is a journal that dies after a number of appends, as the coordinator does under SIGKILL: what was not appended
@@ -373,17 +421,22 @@ func TestFullDiskOnJournal(t *testing.T) {
 		cfg.Journal = full
 	})
 	p := plan(t)
-	w.federate(p)
-	w.until(p, "a closed round", func(r coordinator.Run) bool { return len(r.Rounds) > 1 })
-	full.on.Store(true)
-	time.Sleep(300 * time.Millisecond)
+	w.federate(p, func() {
+		var masks atomic.Int32
+		w.members["DE"].before = func(mt secagg.Type) bool {
+			if mt == secagg.TypeMask && masks.Add(1) == 2 { // in the middle of the second round
+				full.on.Store(true)
+			}
+			return true
+		}
+	})
+	require.Eventually(t, func() bool { return full.refused.Load() > 1 }, 20*time.Second, time.Millisecond)
 	full.on.Store(false)
 	r := w.wait(p)
 	require.Equal(t, coordinator.Evaluated, r.State, r.Reason)
 	for _, round := range r.Rounds {
 		require.Equal(t, "closed", round.Outcome)
 	}
-	require.NotZero(t, full.refused.Load())
 	w.agree(p, r)
 }
 

@@ -37,6 +37,17 @@ func ofBatch(e any) bool {
 	return false
 }
 
+// outdated reports whether an event is the end of a session whose member has another one already: the word on an end
+// may be overtaken by that on the next beginning, and a member that is back must not be taken for lost.
+func (r *run) outdated(e any) bool {
+	gone, ok := e.(round.Disconnected)
+	if !ok {
+		return false
+	}
+	_, live := r.c.hub.Presence(gone.Member)
+	return live
+}
+
 // notOpen refuses an event for a round that is not open; what was for no round in particular is passed over.
 func notOpen(e event) error {
 	if e.tick || e.stop != "" || e.number == 0 {

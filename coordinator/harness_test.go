@@ -267,11 +267,14 @@ func (w *world) enrol(name string) *fake {
 	return f
 }
 
-// federate enrols all five, submits the plan and has them approve and connect.
-func (w *world) federate(p *federation.Plan) {
+// federate enrols all five, submits the plan and has them approve and connect; before that, prepare changes what they do.
+func (w *world) federate(p *federation.Plan, prepare ...func()) {
 	w.t.Helper()
 	for _, name := range names {
 		w.enrol(name)
+	}
+	for _, f := range prepare {
+		f()
 	}
 	body, err := p.Encode()
 	require.NoError(w.t, err)

@@ -148,13 +148,13 @@ func (r *run) patience(step schedule.Step, crowd crowd) string {
 	if crowd.ready == crowd.cohort.Minus(r.excluded) { // who is excluded does not come in this run
 		return ""
 	}
-	wait := r.c.cfg.FullCohort
+	waited, wait := r.idle, r.c.cfg.FullCohort
 	if step.Kind == schedule.Train || step.Kind == schedule.Grow && !r.plan.Plan.Together() {
-		if wait = r.c.cfg.Grace; !r.recentlySeen(crowd.able.Minus(crowd.ready)) {
+		if waited, wait = r.waited, r.c.cfg.Grace; !r.recentlySeen(crowd.able.Minus(crowd.ready)) {
 			return ""
 		}
 	}
-	if r.waited < wait {
+	if waited < wait {
 		return fmt.Sprintf("%d of %d members are ready, which is enough; waiting a little longer for %s",
 			crowd.ready.Len(), crowd.cohort.Len(), crowd.missing(r))
 	}
@@ -266,7 +266,7 @@ func (r *run) goOn(ctx context.Context, o opening) error {
 	if err != nil {
 		return fmt.Errorf("go on with the batch: %w", err)
 	}
-	r.last, r.waited = r.round.Number(), 0
+	r.last, r.waited, r.idle = r.round.Number(), 0, 0
 	r.clock.open(round.Mask, r.c.cfg.Now())
 	r.setReason(Running, "")
 	return r.commit(ctx, out)
@@ -283,7 +283,7 @@ func (r *run) open(ctx context.Context, o opening, sums uint16) error {
 	if err != nil {
 		return fmt.Errorf("open round: %w", err)
 	}
-	r.round, r.last, r.waited = machine, o.sum.Round, 0
+	r.round, r.last, r.waited, r.idle = machine, o.sum.Round, 0, 0
 	r.clock.open(round.Advertise, r.c.cfg.Now())
 	r.setReason(Running, "")
 	return r.commit(ctx, out)

@@ -48,8 +48,9 @@ type run struct {
 	machine  Schedule
 	state    [32]byte // S58
 	round    *round.Round
-	backoff  int // ticks until the next attempt
-	waited   uint32
+	backoff  int    // ticks until the next attempt
+	waited   uint32 // ticks since a round was opened
+	idle     uint32 // ticks since one was over
 	clock    phaseClock
 	stalled  []event // chunks for which the disk had no room
 
@@ -233,7 +234,13 @@ func (r *run) apply(e event) (round.Output, error) {
 		r.backoff = max(0, r.backoff-1)
 		r.waited++
 		r.ticks++
+		if r.round == nil || r.round.Phase().Over() {
+			r.idle++
+		}
 		e.Event = round.Tick{}
+	}
+	if r.outdated(e.Event) {
+		return round.Output{}, nil
 	}
 	r.presence(e.Event)
 	if e.stop != "" {

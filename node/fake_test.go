@@ -59,7 +59,7 @@ type fake struct {
 	server   *secagg.Server
 	uploads  map[uint8][]byte
 	closed   map[uint32]closedRound
-	left     map[uint8]string // newest reason of each
+	left     map[uint8]string // newest reason of each in this round
 	lastSum  map[uint8]uint32 // rounds whose sum a member fetched
 	h3       [32]byte
 
@@ -270,7 +270,7 @@ func (f *fake) hear(i uint8, m *pb.NodeMessage) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	defer f.wake.Broadcast()
-	if l := m.GetLeft(); l != nil {
+	if l := m.GetLeft(); l != nil && l.Round == f.round { // the word on an earlier round may arrive when this one is open
 		f.left[i] = l.Reason
 	}
 	p, err := pb.PacketFromPB(m.GetPacket())

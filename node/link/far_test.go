@@ -64,6 +64,13 @@ func (f *far) Session(stream pb.Federation_SessionServer) error {
 	}
 }
 
+// opened is how many sessions said hello.
+func (f *far) opened() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sessions
+}
+
 func (f *far) Upload(stream pb.Federation_UploadServer) error {
 	f.mu.Lock()
 	refuse := f.refuse > 0

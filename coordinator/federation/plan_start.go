@@ -61,18 +61,18 @@ func (w *WarmStart) start() *schedule.Start {
 
 // checkLearning checks where training starts and ends.
 func (p *Plan) checkLearning() error {
-	if p.Algorithm.Stop.On() && p.Privacy.DP != "none" {
-		return errors.New("plan: algorithm.stop with privacy.dp: the words of rows that judge carry no noise, so that the promise would not hold for them")
-	}
 	if p.Search != nil {
 		if err := p.Learning().Validate(); err != nil {
-			return err
+			return fmt.Errorf("plan: %w", err)
 		}
+	}
+	if p.Algorithm.Stop.On() && p.Privacy.DP != DPNone {
+		return errors.New("plan: algorithm.stop with privacy.dp: the words of rows that judge carry no noise, so that the promise would not hold for them; leave stop out")
 	}
 	if p.WarmStart == nil {
 		return nil
 	}
-	if p.Privacy.DP != "none" {
+	if p.Privacy.DP != DPNone {
 		return errors.New("plan: warm_start with privacy.dp: the promise would leave out what the release says about the same rows")
 	}
 	if p.Grows() {

@@ -33,7 +33,7 @@ func TestForecastsArePrinted(t *testing.T) {
 		forecastNotice+`"}`, b.String())
 }
 
-// TestForecastsAreNotExported: a forecast has no ONNX form, the refusal says what
+// TestForecastsAreNotExported: a forecast has no other form, the refusal says what
 // to use instead, and neither format sends to the other.
 func TestForecastsAreNotExported(t *testing.T) {
 	schema, err := feature.ParseSchema([]byte("name: toy\nlabel: {column: y, kind: count, max: 100}\ncolumns:\n  a: {type: number}\n"))

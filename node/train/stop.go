@@ -1,8 +1,6 @@
 package train
 
 import (
-	"math"
-
 	"github.com/koinon-eu/koinon/crypto/update"
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
@@ -73,7 +71,7 @@ func meanLoss(spec arch.Spec, params []float32, m *feature.Matrix) (float64, err
 			loss, _ = autograd.CountLoss(float64(m.Count[i]), z, spec.K())
 			loss *= scale
 		} else {
-			loss = rowLoss(z, m.Label[i])
+			loss = arch.Loss(z, m.Label[i])
 		}
 		if !(loss <= aggregate.MaxLoss) { // also of parameters that have gone astray
 			loss = aggregate.MaxLoss
@@ -81,9 +79,4 @@ func meanLoss(spec arch.Spec, params []float32, m *feature.Matrix) (float64, err
 		total += loss
 	}
 	return total / float64(m.Rows), nil
-}
-
-// rowLoss is the cross-entropy of one row with log-odds z.
-func rowLoss(z float64, label int8) float64 {
-	return max(z, 0) - z*float64(label) + math.Log1p(math.Exp(-math.Abs(z)))
 }

@@ -169,6 +169,9 @@ func (p *Plan) Calibrate() error {
 	}
 	m := p.Mechanisms()
 	noise, err := dp.NoiseFor(v.Epsilon, v.Delta, m[1].Rate, m[1].Steps, m[0])
+	if errors.Is(err, dp.ErrUnreachable) {
+		return fmt.Errorf("plan: privacy.statistics_noise %v alone costs more than epsilon %v: want more of it, or leave it out: %w", v.StatisticsNoise, v.Epsilon, err)
+	}
 	if err != nil {
 		return fmt.Errorf("plan: privacy: %w", err)
 	}

@@ -220,7 +220,7 @@ func (c candidate) card(model *artifact.Model, digest [32]byte, rep *report.Repo
 			Privacy: privacyWords(c.plan),
 		},
 		Data: card.Data{
-			Schema: c.plan.Schema.Name, Rows: &e.Rows,
+			Schema: c.plan.Schema.Name, Rows: &e.Rows, Counted: counted(c.plan),
 			Denied: d.Features.Deny, Sets: d.Datasets,
 		},
 		Model: card.Model{

@@ -28,3 +28,15 @@ func privacyWords(p *federation.Plan) string {
 	}
 	return words + p.Privacy.DP
 }
+
+// counted is how the card's rows and positives came about, where they are not
+// exactly those of this training.
+func counted(p *federation.Plan) string {
+	switch {
+	case p.WarmStart != nil:
+		return "in the training of the release that this one started from; a plan with a warm start counts no rows"
+	case p.Privacy.DP == federation.DPRecord:
+		return "with noise, which record-level privacy asks for"
+	}
+	return ""
+}

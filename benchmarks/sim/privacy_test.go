@@ -16,6 +16,7 @@ import (
 	"github.com/koinon-eu/koinon/crypto/dp"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/models/feature"
+	"github.com/koinon-eu/koinon/models/release"
 	"github.com/koinon-eu/koinon/node/budget"
 	"github.com/koinon-eu/koinon/node/chain"
 
@@ -122,6 +123,15 @@ func TestPrivateRun(t *testing.T) {
 				require.Equal(t, digest, digestOf(t, machine))
 				require.Zero(t, machine.Tally().Gain.Defined)
 			}
+			files, _, err := s.simulation.coordinator.Candidate(r.ID)
+			require.NoError(t, err)
+			v, training := plan.Privacy, plan.Mechanisms()[1]
+			for _, file := range []string{release.CardTextFile, release.ReportTextFile} {
+				require.Contains(t, string(files[file]), fmt.Sprintf("epsilon %v at delta 1e-06: noise %v and rate %v over %d training steps, noise %v on the statistics, clip 1",
+					v.Epsilon, v.Noise, v.Rate, training.Steps, v.StatisticsNoise), file)
+				require.Contains(t, string(files[file]), "does not cover test rows", file)
+			}
+			require.Contains(t, string(files[release.CardTextFile]), "How these were counted:** with noise")
 			report := costs(t, path)
 			require.Len(t, report.Plans, 1)
 			require.Equal(t, chain.Digest(plan.Digest()), report.Plans[0].Plan)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,4 +45,9 @@ func TestSearch(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, chosen)
+	text := string(files[release.CardTextFile])
+	require.Contains(t, text, "| as in the plan |")
+	for _, one := range record.Model.Tried[1:] {
+		require.Contains(t, text, strings.NewReplacer("[", `\[`, "]", `\]`, "_", `\_`).Replace(one.Settings))
+	}
 }

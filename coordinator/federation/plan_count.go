@@ -29,9 +29,6 @@ func (p *Plan) checkCounts() error {
 	if err := p.Learning().ValidateCounts(); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
-	if counts && p.Privacy.DP != "none" {
-		return fmt.Errorf("plan: privacy.dp %.40q with a label that counts: its rows are aggregates, and noise made for one row of a person does not cover them", p.Privacy.DP)
-	}
 	for i, g := range p.Gates {
 		if of := fairness.OfCounts(g.Metric); of != counts {
 			return fmt.Errorf("plan: gate %d: %s is a figure of %s", i+1, g.Metric, kindOf(of))

@@ -42,8 +42,11 @@ func TestCountPlans(t *testing.T) {
 		"auroc is a figure of": func(p *federation.Plan) {
 			p.Gates[0] = fairness.Gate{Metric: fairness.AUROC, Bound: fairness.Point, AtLeast: &least}
 		},
-		"rows are aggregates": func(p *federation.Plan) { p.Privacy.DP = "record" },
-		"may score":           func(p *federation.Plan) { p.Declaration.Unit = "person" },
+		"a row that counts is an aggregate": func(p *federation.Plan) {
+			p.Privacy.DP, p.Privacy.Epsilon = federation.DPRecord, 3
+			p.WithDefaults()
+		},
+		"may score": func(p *federation.Plan) { p.Declaration.Unit = "person" },
 	} {
 		p := travelPlan(t)
 		edit(p)

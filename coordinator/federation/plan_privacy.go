@@ -11,6 +11,7 @@ import (
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/schedule"
+	"github.com/koinon-eu/koinon/models/trees"
 )
 
 // Values of Privacy.DP.
@@ -170,6 +171,9 @@ func (p *Plan) Calibrate() error {
 	if v.Noise == 0 {
 		m := p.Mechanisms()
 		noise, err := dp.NoiseFor(v.Epsilon, v.Delta, m[1].Rate, m[1].Steps, m[0])
+		if errors.Is(err, dp.ErrUnreachable) {
+			return fmt.Errorf("plan: privacy.statistics_noise %v alone costs more than epsilon %v: want more of it, or leave it out: %w", v.StatisticsNoise, v.Epsilon, err)
+		}
 		if err != nil {
 			return fmt.Errorf("plan: privacy: %w", err)
 		}
@@ -202,23 +206,36 @@ func fourDigits(v float64) float64 {
 	return rounded
 }
 
-// Shares of the signal beyond which noise is worth a warning, and beyond which
-// it drowns what there is to learn (trees 64 in spirit). They are a fifth of what
-// they would be if every row's gradient were as long as the clip.
+// Shares of a network's signal beyond which noise is worth a warning, and beyond
+// which it drowns what there is to learn (trees 64 in spirit). They are a fifth of
+// what they would be if every row's gradient were as long as the clip.
 const (
-	NoiseWarns  = 0.02
-	NoiseDrowns = 0.2
+	noiseWarns  = 0.02
+	noiseDrowns = 0.2
 )
 
-// NoiseShare sets the noise of a whole run of a network against the most that so
-// many training rows of the cohort can say: √(members·parameters)·noise against
-// rate·rows·√steps, since the noise of independent steps grows with their root
-// and the signal with their number. parameters is what the schema alone is known
-// to make, so the share is a lower bound. False without noise and for trees.
+// NoiseLimits are the shares beyond which the plan's noise is worth a warning,
+// and beyond which it drowns what there is to learn.
+func (p *Plan) NoiseLimits() (warns, drowns float64) {
+	if p.Grows() {
+		return trees.NoiseWarns, trees.NoiseRefuses
+	}
+	return noiseWarns, noiseDrowns
+}
+
+// NoiseShare sets the noise against the most that so many training rows of the
+// cohort can say. For trees it is that of one sum (trees 64). For a network it is
+// of a whole run: √(members·parameters)·noise against rate·rows·√steps, since the
+// noise of independent steps grows with their root and the signal with their
+// number; parameters is what the schema alone is known to make. Both are lower
+// bounds. False without noise or rows.
 func (p *Plan) NoiseShare(rows int64) (share float64, ok bool) {
 	m := p.Mechanisms()
-	if m == nil || p.Grows() || rows < 1 {
+	if m == nil || rows < 1 {
 		return 0, false
+	}
+	if p.Grows() {
+		return p.Learning().NoiseShare(rows)
 	}
 	parameters, err := p.Architecture.Params(p.leastShape())
 	if err != nil {
@@ -245,11 +262,13 @@ func (p *Plan) StatisticsFloor() int64 {
 const rareShare = 0.05
 
 // RowsWanted is how many training rows of the cohort it takes for a value of one
-// row in twenty to stand out of the statistics and, in a network, for the noise
-// to be below the share at which it is warned of. 0 without noise.
+// row in twenty to stand out of the statistics and for the noise to be below the
+// share at which it is warned of. 0 without noise.
 func (p *Plan) RowsWanted() int64 {
-	share, _ := p.NoiseShare(1)
-	return max(int64(math.Ceil(share/NoiseWarns)), int64(math.Ceil(float64(p.StatisticsFloor())/rareShare)))
+	const some = 1000 // shares fall as rows grow
+	share, _ := p.NoiseShare(some)
+	warns, _ := p.NoiseLimits()
+	return max(int64(math.Ceil(some*share/warns)), int64(math.Ceil(float64(p.StatisticsFloor())/rareShare)))
 }
 
 // leastShape is the width of the model as far as the schema tells it.

@@ -81,7 +81,7 @@ func TestPrivatePlanRefusals(t *testing.T) {
 		"rate":             {mlpLine, "{}", "dp: record, epsilon: 3, rate: 2", "", "rate 2"},
 		"tiny rate":        {mlpLine, "{}", "dp: record, epsilon: 3, rate: 1e-9", "", "local steps a round"},
 		"clip":             {mlpLine, "{}", "dp: record, epsilon: 3, clip: -1", "", "clip -1"},
-		"unreachable":      {logistic, "{}", "dp: record, epsilon: 1, statistics_noise: 0.5", "", "no noise keeps"},
+		"unreachable":      {logistic, "{}", "dp: record, epsilon: 1, statistics_noise: 0.5", "", "statistics_noise 0.5 alone costs more than epsilon 1"},
 		"too little":       {logistic, "{}", "dp: record, epsilon: 1, noise: 1, statistics_noise: 20", "", "noise gives only"},
 		"newton":           {logistic, "{name: newton}", "dp: record, epsilon: 3", "", "second derivatives"},
 		"scaffold":         {mlpLine, "{name: scaffold}", "dp: record, epsilon: 3", "", "by the noise of the steps before it"},

@@ -63,11 +63,17 @@ func (w *WarmStart) start() *schedule.Start {
 func (p *Plan) checkLearning() error {
 	if p.Search != nil {
 		if err := p.Learning().Validate(); err != nil {
-			return err
+			return fmt.Errorf("plan: %w", err)
 		}
+	}
+	if p.Algorithm.Stop.On() && p.Privacy.DP != DPNone {
+		return errors.New("plan: algorithm.stop with privacy.dp: the words of rows that judge carry no noise, so that the promise would not hold for them; leave stop out")
 	}
 	if p.WarmStart == nil {
 		return nil
+	}
+	if p.Privacy.DP != DPNone {
+		return errors.New("plan: warm_start with privacy.dp: the promise would leave out what the release says about the same rows")
 	}
 	if p.Grows() {
 		return errors.New("plan: no warm_start for trees: their cells and their first cohort come from the plan's own statistics sums; grow a new ensemble")

@@ -65,7 +65,9 @@ func (p *Plan) Bounds() (Bounds, bool) {
 	}
 	n := len(p.Cohort.Members)
 	b := Bounds{Rows: int64(p.RowsMax) * int64(n), Sums: p.Algorithm.Rounds, Shed: p.Shed}
-	b.Noise, _ = p.Learning().NoiseShare()
+	if p.RowsMax > 0 {
+		b.Noise, _ = p.NoiseShare(b.Rows)
+	}
 	if b.Leavers = n - max(p.Cohort.Minimum, secagg.Threshold(n)); b.Leavers < p.Shed {
 		b.Leavers = 0
 	}

@@ -216,5 +216,5 @@ func (s Spec) Validate(a arch.Spec) error {
 			return fmt.Errorf("algorithm: %s %v is not between %v and %v", r.name, r.v, r.min, r.max)
 		}
 	}
-	return s.Stop.validate()
+	return s.Stop.validate(s.Rounds)
 }

@@ -64,8 +64,8 @@ func (s Stop) withDefaults() Stop {
 	return s
 }
 
-// validate is for a block with defaults.
-func (s Stop) validate() error {
+// validate is for a block with defaults, in a plan of so many rounds.
+func (s Stop) validate(rounds int) error {
 	if !s.On() {
 		return nil
 	}
@@ -82,6 +82,9 @@ func (s Stop) validate() error {
 		if math.IsNaN(r.v) || r.v < r.min || r.v > r.max {
 			return fmt.Errorf("algorithm: stop.%s %v is not between %v and %v", r.name, r.v, r.min, r.max)
 		}
+	}
+	if s.Every >= rounds {
+		return fmt.Errorf("algorithm: stop.every %d of %d rounds: nothing but the start would be judged", s.Every, rounds)
 	}
 	return nil
 }

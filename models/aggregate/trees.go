@@ -23,6 +23,9 @@ func (s Spec) growing(a arch.Spec) Spec {
 
 // validateGrowing is Validate for trees, after defaults.
 func (s Spec) validateGrowing(a arch.Spec) error {
+	if s.Stop.On() && a.WithDefaults().Trees.Additive() {
+		return fmt.Errorf("algorithm: %s that grow additively have no stop: name fewer epochs", Trees)
+	}
 	if s.Stop.On() {
 		return fmt.Errorf("algorithm: %s have no stop: set architecture.trees.patience", Trees)
 	}

@@ -63,12 +63,12 @@ func (s Spec) validateCounts() error {
 		return nil
 	case s.Loss != "" && s.Loss != Poisson && s.Loss != NegativeBinomial:
 		return fmt.Errorf("architecture: loss %.40q is not known: want %s or %s, or none for a label that is positive or not", s.Loss, Poisson, NegativeBinomial)
+	case s.Loss != NegativeBinomial && s.Dispersion != 0:
+		return fmt.Errorf("architecture: dispersion belongs to loss %s", NegativeBinomial)
 	case s.Kind == Trees:
 		return fmt.Errorf("architecture: %s have no loss for counts: use %s or %s", Trees, Linear, MLP)
 	case s.Kind == Logistic:
 		return fmt.Errorf("architecture: %s is for a label that is positive or not: with loss %s use %s", Logistic, s.Loss, Linear)
-	case s.Loss != NegativeBinomial && s.Dispersion != 0:
-		return fmt.Errorf("architecture: dispersion belongs to loss %s", NegativeBinomial)
 	case s.Loss == NegativeBinomial && !(s.Dispersion >= 0.1 && s.Dispersion <= 1e6):
 		return fmt.Errorf("architecture: dispersion %v is not between 0.1 and 1e6", s.Dispersion)
 	}

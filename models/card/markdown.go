@@ -75,13 +75,18 @@ func (d Data) labelled() fact {
 func (r *Record) data(p *page) {
 	p.head(2, "Data")
 	p.para("Rows stay with the members. Counts are sums over all members, made under masks; no member's count is published.")
-	p.facts([]fact{
+	facts := []fact{
 		{"Schema", r.Data.Schema},
 		{"Rows trained on", count(r.Data.Rows)},
 		r.Data.labelled(),
+	}
+	if r.Data.Counted != "" {
+		facts = append(facts, fact{"How these were counted", r.Data.Counted})
+	}
+	p.facts(append(facts, []fact{
 		{"Rows the figures are from", count(r.Data.Evaluated)},
 		{"Columns denied as features", strings.Join(r.Data.Denied, ", ")},
-	})
+	}...))
 	p.pairs("Data sets", r.Data.Sets)
 	p.head(3, "Features")
 	rows := make([][]string, 0, len(r.Data.Features))

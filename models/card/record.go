@@ -84,6 +84,7 @@ type Plan struct {
 type Data struct {
 	Schema    string            `json:"schema,omitempty"`
 	Rows      *int64            `json:"rows,omitempty"`      // trained on
+	Counted   string            `json:"counted,omitempty"`   // how, where Rows and Positives are not those of this training exactly
 	Positives *int64            `json:"positives,omitempty"` // of Rows
 	Cases     *int64            `json:"cases,omitempty"`     // counted in Rows, of a label that counts
 	Evaluated *int64            `json:"evaluated,omitempty"` // rows the figures are from

@@ -59,7 +59,7 @@ func declaredValues(c Column) []string {
 // values.
 func CheckPrivate(s *Schema) error {
 	if s.Label.IsCount() {
-		return errors.New("label: record-level privacy is for labels that are positive or not; one row's count could outweigh all noise")
+		return errors.New("label: record-level privacy is for labels that are positive or not: a row that counts is an aggregate of people, and its count could outweigh all noise")
 	}
 	for _, c := range s.Columns {
 		switch {

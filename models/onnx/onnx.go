@@ -39,7 +39,7 @@ func ScoreName(e *feature.Encoder) string { return newGraph(e).free(Score) }
 
 // ErrForecast says that a model forecasts counts: its score is no probability,
 // and its exposure is no input of the encoder.
-var ErrForecast = errors.New("a forecast of counts has no ONNX form")
+var ErrForecast = errors.New("a forecast of counts is not exported")
 
 // Marshal returns the ModelProto of a valid model with these properties as its
 // metadata. It fails with ErrForecast, if the model is not valid, or if its trees have too many

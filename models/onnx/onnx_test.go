@@ -33,6 +33,7 @@ func cases(t testing.TB) map[string]*artifact.Model {
 		"trees numbers":       model(t, numbersText, forest(4, 10)),
 		"trees categories":    model(t, categoriesText, forest(5, 10)),
 		"trees depth 3":       model(t, schemaText, forest(3, 25)),
+		"trees additive":      model(t, schemaText, arch.Spec{Kind: arch.Trees, Trees: &trees.Params{Growth: trees.Additive, Epochs: 4}}),
 	}
 	stump := model(t, schemaText, forest(3, 1))
 	stump.Ensemble.Trees = nil
@@ -49,6 +50,7 @@ var golden = map[string]string{
 	"mlp numbers":         "a47c0b178f9bbbac",
 	"mlp":                 "05e9bdf726c411c8",
 	"no trees":            "04c6bda5c671581c",
+	"trees additive":      "9d9d9d1a7979b230",
 	"trees categories":    "92099dab0f045d8f",
 	"trees depth 3":       "5e9f7672941f044f",
 	"trees numbers":       "dcb85a020e5d586c",

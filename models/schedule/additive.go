@@ -9,22 +9,24 @@ import (
 // checkShare refuses a plan in whose noise not even the most and best balanced
 // rows that rows_max allows would show (trees 64).
 func (c Config) checkShare() error {
-	if share, ok := c.NoiseShare(); ok && share >= trees.NoiseRefuses {
+	if c.RowsMax == 0 {
+		return nil
+	}
+	if share, ok := c.NoiseShare(int64(c.RowsMax) * int64(c.Members)); ok && share >= trees.NoiseRefuses {
 		return fmt.Errorf("%w: rows_max %d allows %d rows in all, and the noise of a sum is %.2g of what half positives would vary by, %v is too much",
 			trees.ErrNoise, c.RowsMax, int64(c.RowsMax)*int64(c.Members), share, trees.NoiseRefuses)
 	}
 	return nil
 }
 
-// NoiseShare is that of trees 64 at best: where each member has rows_max rows,
-// half of them positive. False without noise, without trees, or where rows_max
-// does not say. The statistics' sum decides with the rows there are.
-func (c Config) NoiseShare() (float64, bool) {
+// NoiseShare is that of trees 64 at best: where the cohort has so many training
+// rows, half of them positive. False without noise or without trees. The
+// statistics' sum decides with the rows there are.
+func (c Config) NoiseShare(rows int64) (float64, bool) {
 	c = c.WithDefaults()
-	if c.Privacy == nil || c.Architecture.Trees == nil || c.RowsMax == 0 {
+	if c.Privacy == nil || c.Architecture.Trees == nil {
 		return 0, false
 	}
-	rows := int64(c.RowsMax) * int64(c.Members)
 	t := trees.Config{Params: *c.Architecture.Trees, Rows: rows, Positives: rows / 2, Noise: c.Privacy.Noise, Members: c.Members}
 	return t.NoiseShare(len(c.Schema.Features())), true
 }

@@ -18,6 +18,8 @@ func (c Config) ValidateCounts() error {
 	case counts && !c.Architecture.Counts():
 		return fmt.Errorf("schedule: label %s counts: architecture %s needs loss %s or %s, or use %s",
 			c.Schema.Label.Column, c.Architecture.Kind, arch.Poisson, arch.NegativeBinomial, arch.Linear)
+	case !counts && c.Architecture.Kind == arch.Linear:
+		return fmt.Errorf("schedule: architecture %s is for a label of kind %s: use %s", arch.Linear, feature.KindCount, arch.Logistic)
 	case !counts && c.Architecture.Counts():
 		return fmt.Errorf("schedule: loss %s is for a label of kind %s", c.Architecture.Loss, feature.KindCount)
 	}

@@ -178,6 +178,8 @@ func (c Config) validateSearch() error {
 		return fmt.Errorf("search: not for %s", arch.Trees)
 	case c.Algorithm.Name == aggregate.Scaffold:
 		return fmt.Errorf("search: not with %s: members would need a control variate for every candidate", aggregate.Scaffold)
+	case c.Privacy != nil:
+		return errors.New("search: not with record-level privacy: the words of the rows that compare candidates carry no noise; fix the settings in the plan")
 	case c.Start != nil:
 		return errors.New("search: not with a warm start: candidates begin at the seed")
 	case !c.Algorithm.Stop.On():
@@ -195,6 +197,9 @@ func (c Config) validateSearch() error {
 }
 
 func (c Config) validateCandidates(s Search) error {
+	if err := s.Grid.validateFor(c.Algorithm); err != nil {
+		return err
+	}
 	all := c.settings()
 	if len(all) < 2 {
 		return errors.New("search: the grid has nothing but the plan's own settings")
@@ -212,6 +217,28 @@ func (c Config) validateCandidates(s Search) error {
 		return fmt.Errorf("search: the last two candidates would have %d rounds each, the plan has %d: fewer candidates or rounds", last, c.Algorithm.Rounds)
 	}
 	return nil
+}
+
+// validateFor refuses lists that an algorithm does not use: their candidates
+// would train alike.
+func (g Grid) validateFor(a aggregate.Spec) error {
+	full := a.Local == aggregate.FullBatch
+	switch {
+	case full && len(g.LocalRate)+len(g.LocalEpochs)+len(g.Batch) > 0:
+		return fmt.Errorf("search: local_rate, local_epochs and batch are for local: %s, the plan has local: %s", aggregate.MiniBatch, aggregate.FullBatch)
+	case len(g.Momentum) > 0 && a.Name != aggregate.FedAvgM:
+		return fmt.Errorf("search: momentum is for %s, the plan has %s", aggregate.FedAvgM, a.Name)
+	}
+	return nil
+}
+
+// Tries is how many candidates the search of a configuration with defaults has,
+// the plan's own settings among them; 0 without a search.
+func (c Config) Tries() int {
+	if c.Search == nil {
+		return 0
+	}
+	return len(c.settings())
 }
 
 // TrainRounds bounds the training sums of a configuration with defaults, over

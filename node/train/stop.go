@@ -1,8 +1,6 @@
 package train
 
 import (
-	"math"
-
 	"github.com/koinon-eu/koinon/crypto/update"
 	"github.com/koinon-eu/koinon/models/aggregate"
 	"github.com/koinon-eu/koinon/models/arch"
@@ -90,13 +88,8 @@ func losses(spec arch.Spec, params []float32, m *feature.Matrix) ([]float64, err
 			loss, _ := autograd.CountLoss(float64(m.Count[i]), z, spec.K())
 			out[i] = loss * scale
 		} else {
-			out[i] = rowLoss(z, m.Label[i])
+			out[i] = arch.Loss(z, m.Label[i])
 		}
 	}
 	return out, nil
-}
-
-// rowLoss is the cross-entropy of one row with log-odds z.
-func rowLoss(z float64, label int8) float64 {
-	return max(z, 0) - z*float64(label) + math.Log1p(math.Exp(-math.Abs(z)))
 }

@@ -72,6 +72,14 @@ func (c *attackCommand) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	switch {
+	case c.Models < 6 || c.Models%2 != 0:
+		return cli.Usagef("--models %d: want an even number of at least 6", c.Models)
+	case cfg.Schema.Label.IsCount():
+		return cli.Usagef("the attacks are on models of a label that is positive or not, label %s counts", cfg.Schema.Label.Column)
+	case cfg.Start != nil:
+		return cli.Usagef("the plan starts from a release, which is not here: leave warm_start out")
+	}
 	table, err := c.candidates(cfg.Schema)
 	if err != nil {
 		return err

@@ -49,11 +49,21 @@ gates: [{metric: auroc, bound: point, at_least: 0.5}]
 	code, out, errs := command(t, "attack", "--data", data, "--plan", plan, "--models", "6", "--rows", "100")
 	require.Zero(t, code, errs)
 	require.Contains(t, out, "LiRA, online")
+	counting := filepath.Join(dir, "counting.yaml")
+	require.NoError(t, os.WriteFile(counting, []byte("name: c\nlabel: {column: y, kind: count, max: 100}\ncolumns:\n  a: {type: number}\n  sex: {type: category, role: group, values: [f, m]}\n"), 0o600))
+	warm := filepath.Join(dir, "warm.yaml")
+	body, err := os.ReadFile(plan)
+	require.NoError(t, err)
+	counts := filepath.Join(dir, "counts.yaml")
+	require.NoError(t, os.WriteFile(counts, []byte(strings.NewReplacer("s.yaml", "counting.yaml", "logistic", "linear", "auroc", "coverage80").Replace(string(body))), 0o600))
+	require.NoError(t, os.WriteFile(warm, append(body, "warm_start: {release: "+strings.Repeat("0f", 32)+"}\n"...), 0o600))
 	for want, args := range map[string][]string{
+		"not, label y counts":         {"--plan", counts},
+		"leave warm_start out":        {"--plan", warm},
 		"--plan says what is trained": {"--plan", plan, "--depth", "3"},
 		"missing flags":               {},
 		"can't be used together":      {"--plan", plan, "--schema", schema},
-		"7 models":                    {"--plan", plan, "--models", "7"},
+		"--models 7: want":            {"--plan", plan, "--models", "7"},
 		"10 records":                  {"--plan", plan, "--rows", "10"},
 		"negative":                    {"--plan", plan, "--rows=-1"},
 		"no such file":                {"--schema", schema + "x"},

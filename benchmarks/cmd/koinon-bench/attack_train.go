@@ -131,7 +131,8 @@ func (a *attackTarget) logits(machine *schedule.Machine) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	model, err := arch.NewModel(machine.Config().Architecture, train.Shape(rows), machine.Params())
+	params, _ := machine.Chosen() // what a release would hold
+	model, err := arch.NewModel(machine.Config().Architecture, train.Shape(rows), params)
 	if err != nil {
 		return nil, err
 	}

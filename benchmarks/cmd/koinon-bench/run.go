@@ -205,6 +205,12 @@ func (c *runCommand) algorithm() (aggregate.Spec, error) {
 // plan is the plan of a benchmark: nothing is released, so its gate only says that there is one.
 func (c *runCommand) plan(schema *feature.Schema, members []sim.Member) (*federation.Plan, error) {
 	never := 0.0
+	switch {
+	case c.Search != "" && c.Patience == 0:
+		return nil, cli.Usagef("--search needs --patience: the rows that judge when training ends compare the settings")
+	case c.Patience != 0 && c.privacyFlags != (privacyFlags{}):
+		return nil, cli.Usagef("--patience is not for --dp-epsilon: what the rows that judge say carries no noise")
+	}
 	algorithm, err := c.algorithm()
 	if err != nil {
 		return nil, err

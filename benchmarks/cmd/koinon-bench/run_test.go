@@ -138,6 +138,14 @@ func TestRunLifecycle(t *testing.T) {
 	code, _, errs = command(t, "run", "--data", data, "--schema", schema, "--node-column", "node", "--architecture", "trees", "--fine-tune")
 	require.NotZero(t, code)
 	require.Contains(t, errs, "trees are not fine-tuned")
+	for want, flags := range map[string][]string{
+		"--search needs --patience":          {"--search", "{grid: {l2: [1, 10]}}"},
+		"--patience is not for --dp-epsilon": {"--patience", "3", "--dp-epsilon", "3"},
+	} {
+		code, _, errs = command(t, append([]string{"run", "--data", data, "--schema", schema, "--node-column", "node"}, flags...)...)
+		require.Equal(t, 2, code)
+		require.Contains(t, errs, want)
+	}
 }
 
 // TestRunWithPrivacy prints the accountant's inputs and still learns.

@@ -307,7 +307,7 @@ func TestPlanCheckStart(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	code, out, errs := command(t, "plan", "check", file)
 	require.Zero(t, code, errs)
-	require.Contains(t, out, "stop        after 8 judgements without a better one, one every 1 rounds, by 10 % of the training rows")
+	require.Contains(t, out, "stop        after 8 judgements without a better one, one every round, by 10 % of the training rows")
 	require.Contains(t, out, "warm start  0a0a0a")
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "model.koinon"), []byte("x"), 0o600))

@@ -88,12 +88,15 @@ type planFacts struct {
 	Stop      string   `json:"stop,omitempty"`
 	Start     string   `json:"warm_start,omitempty"`
 
+	Search  *searchFacts  `json:"search,omitempty"`
 	Trees   *treeFacts    `json:"trees,omitempty"`
 	Privacy *privacyFacts `json:"privacy,omitempty"`
 }
 
 // treeFacts is what a plan of trees means besides.
 type treeFacts struct {
+	Growth string `json:"growth,omitempty"` // additive, or empty
+
 	Sums  int   `json:"sums"`
 	Shed  int   `json:"shed,omitempty"` // 0 where sums have noise, and go on without whoever is missing
 	Loses int   `json:"may_be_lost"`    // members that growth can go on without
@@ -131,24 +134,44 @@ func (t *treeFacts) printSums(std cli.Streams) {
 	fmt.Fprintf(std.Out, "trees       %d sums; cohorts differ by no member or by at least %d, %s\n", t.Sums, t.Shed, lost)
 }
 
-func factsOf(p *federation.Plan) planFacts {
+// factsOf is for a valid plan. pld also computes the bound of its privacy that
+// takes a moment.
+func factsOf(p *federation.Plan, pld bool) (f planFacts, err error) {
 	n := len(p.Cohort.Members)
 	digest := p.Digest()
-	f := planFacts{
+	f = planFacts{
 		Name: p.Name, Digest: digest.String(), Purpose: p.Declaration.PurposeCode, Unit: p.Declaration.Unit,
 		Model: p.Architecture.Words(), Algorithm: p.Algorithm.Name, Rounds: p.TrainRounds(), Members: p.Cohort.Members,
 		Threshold: secagg.Threshold(n), Leavers: n - secagg.Threshold(n), Gates: len(p.Gates), Valid: p.Declaration.ValidUntil,
 	}
-	f.Stop, f.Start = stopWords(p), p.WarmStart.String()
+	f.Stop, f.Start, f.Search = stopWords(p), p.WarmStart.String(), searchOf(p)
 	if b, ok := p.Bounds(); ok {
-		f.Trees = &treeFacts{Sums: b.Sums, Shed: b.Shed, Loses: b.Leavers, Rows: b.Rows, Bits: b.Bits, Wide: b.Wide, Noise: b.Noise}
+		f.Trees = &treeFacts{
+			Growth: p.Architecture.Trees.Growth,
+			Sums:   b.Sums, Shed: b.Shed, Loses: b.Leavers, Rows: b.Rows, Bits: b.Bits, Wide: b.Wide, Noise: b.Noise,
+		}
 	}
-	return f
+	f.Privacy, err = privacyOf(p, pld)
+	return f, err
+}
+
+// training is how the model comes about, in a line.
+func (f planFacts) training() string {
+	switch {
+	case f.Trees == nil:
+		return fmt.Sprintf("%s with %s, %d rounds", f.Model, f.Algorithm, f.Rounds)
+	case f.Trees.Growth == trees.Additive:
+		return fmt.Sprintf("%s that grow additively, %d rounds", f.Model, f.Rounds)
+	}
+	return fmt.Sprintf("%s, %d rounds", f.Model, f.Rounds)
 }
 
 func (f planFacts) print(std cli.Streams) {
 	fmt.Fprintf(std.Out, "plan        %s\ndigest      %s\npurpose     %s, scores one %s at a time\n", f.Name, f.Digest, f.Purpose, f.Unit)
-	fmt.Fprintf(std.Out, "training    %s with %s, %d rounds\n", f.Model, f.Algorithm, f.Rounds)
+	fmt.Fprintf(std.Out, "training    %s\n", f.training())
+	if f.Search != nil {
+		fmt.Fprintf(std.Out, "search      %d settings are tried; up to %d of the rounds are of those that are given up\n", f.Search.Candidates, f.Search.Extra)
+	}
 	if f.Stop != "" {
 		fmt.Fprintf(std.Out, "stop        %s\n", f.Stop)
 	}
@@ -174,11 +197,14 @@ func (c *checkPlanCommand) Run(std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	facts := factsOf(p)
-	if facts.Privacy, err = privacyOf(p, true); err != nil {
+	facts, err := factsOf(p, true)
+	if err != nil {
 		return err
 	}
-	if c.Rows > 0 && facts.Privacy != nil {
+	if c.Rows != 0 {
+		if facts.Privacy == nil || c.Rows < 0 {
+			return cli.Usagef("--rows is the number of training rows, for a plan with privacy.dp: %s", federation.DPRecord)
+		}
 		facts.Privacy.judge(p, c.Rows)
 	}
 	if c.JSON {
@@ -214,14 +240,18 @@ func (c *submitPlanCommand) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	facts, err := factsOf(p, false)
+	if err != nil {
+		return err
+	}
 	return c.call(ctx, func(ctx context.Context, client *admin.Client, _ *person) error {
 		if _, err := client.SubmitPlan(ctx, &pb.SubmitPlanRequest{Plan: body}); err != nil {
 			return err
 		}
 		if c.JSON {
-			return cli.PrintJSON(std.Out, factsOf(p))
+			return cli.PrintJSON(std.Out, facts)
 		}
-		factsOf(p).print(std)
+		facts.print(std)
 		_, err := fmt.Fprintln(std.Out, "Submitted. Each member decides with `koinon-node plan approve`.")
 		return err
 	})
@@ -256,8 +286,12 @@ func (c *listPlansCommand) Run(ctx context.Context, std cli.Streams) error {
 			if err != nil {
 				return err
 			}
+			facts, err := factsOf(p, false)
+			if err != nil {
+				return err
+			}
 			lines = append(lines, planLine{
-				planFacts: factsOf(p), State: s.State, Approved: s.Approved, Rejected: s.Rejected, Run: fmt.Sprintf("%x", s.Run),
+				planFacts: facts, State: s.State, Approved: s.Approved, Rejected: s.Rejected, Run: fmt.Sprintf("%x", s.Run),
 			})
 		}
 		if c.JSON {
@@ -318,7 +352,11 @@ func (c *showPlanCommand) Run(ctx context.Context, std cli.Streams) error {
 		if c.JSON {
 			return cli.PrintJSON(std.Out, json.RawMessage(status.Plan))
 		}
-		factsOf(plan).print(std)
+		facts, err := factsOf(plan, false)
+		if err != nil {
+			return err
+		}
+		facts.print(std)
 		cli.Printf(std.Out, "state       %s\napproved    %s\n", status.State, strings.Join(status.Approved, ", "))
 		if len(status.Rejected) > 0 {
 			cli.Printf(std.Out, "rejected    %s\n", strings.Join(status.Rejected, ", "))

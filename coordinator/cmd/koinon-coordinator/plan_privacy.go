@@ -64,11 +64,12 @@ func privacyOf(p *federation.Plan, pld bool) (*privacyFacts, error) {
 // judge warns where the noise is large against the rows (trees 64 in spirit).
 func (f *privacyFacts) judge(p *federation.Plan, rows int64) {
 	share, _ := p.NoiseShare(rows)
+	_, drowns := p.NoiseLimits()
 	f.Judged = &privacyJudged{Rows: rows, Share: share}
 	switch {
 	case rows < f.Floor:
 		f.Judged.Warning = "fewer than the noise of the statistics: the run will end there"
-	case share >= federation.NoiseDrowns:
+	case share >= drowns:
 		f.Judged.Warning = "the noise is larger than what they can say: next to nothing will be learnt"
 	case rows < f.RowsWanted:
 		f.Judged.Warning = "the noise will cost accuracy; try it with koinon-bench run --dp-epsilon"
@@ -93,7 +94,7 @@ func (f *privacyFacts) print(std cli.Streams) {
 	fmt.Fprintf(std.Out, "            a value that fewer than %d rows of the cohort hold is lost in the noise of the statistics\n", f.Floor)
 	switch {
 	case f.Judged == nil:
-		fmt.Fprintf(std.Out, "rows        the cohort should have %s training rows or more; see --rows\n", atLeast(f.RowsWanted))
+		fmt.Fprintf(std.Out, "rows        the cohort should have %s training rows or more; see plan check --rows\n", atLeast(f.RowsWanted))
 	case f.Judged.Warning != "":
 		fmt.Fprintf(std.Out, "warning     %d rows, wanted are %s: %s\n", f.Judged.Rows, atLeast(f.RowsWanted), f.Judged.Warning)
 	default:

@@ -15,7 +15,26 @@ func stopWords(p *federation.Plan) string {
 	if !s.On() {
 		return ""
 	}
-	return fmt.Sprintf("after %d judgements without a better one, one every %d rounds, by %g %% of the training rows", s.Patience, s.Every, 100*s.Validation)
+	each := "one every round"
+	if s.Every > 1 {
+		each = fmt.Sprintf("one every %d rounds", s.Every)
+	}
+	return fmt.Sprintf("after %d judgements without a better one, %s, by %g %% of the training rows", s.Patience, each, 100*s.Validation)
+}
+
+// searchFacts is what a search for settings costs.
+type searchFacts struct {
+	Candidates int `json:"candidates"` // the plan's own settings among them
+	Extra      int `json:"extra_rounds"`
+}
+
+// searchOf returns nil for a plan without a search.
+func searchOf(p *federation.Plan) *searchFacts {
+	c := p.Learning().WithDefaults()
+	if c.Search == nil {
+		return nil
+	}
+	return &searchFacts{Candidates: c.Tries(), Extra: c.TrainRounds() - c.Algorithm.Rounds}
 }
 
 // checkStart holds a plan's warm start to the files of a release.

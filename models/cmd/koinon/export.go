@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -86,6 +85,9 @@ func (c *exportCommand) Run(std cli.Streams) error {
 
 // convert returns the bytes of the format and completes out.
 func (c *exportCommand) convert(r *release.Release, model *artifact.Model, out *exported) ([]byte, error) {
+	if model.Forecasts() {
+		return nil, cli.Hint(onnx.ErrForecast, "koinon score gives the expected counts and their intervals")
+	}
 	properties, err := model.Properties(notice)
 	if err != nil {
 		return nil, err
@@ -100,9 +102,6 @@ func (c *exportCommand) convert(r *release.Release, model *artifact.Model, out *
 	if c.Format == "onnx" {
 		out.Inputs, out.Scores = onnx.InputsOf(model.Encoder), onnx.ScoreName(model.Encoder)
 		body, err := onnx.Marshal(model, properties)
-		if errors.Is(err, onnx.ErrForecast) {
-			err = cli.Hint(err, "koinon score gives the expected counts and their intervals")
-		}
 		return body, err
 	}
 	return c.xgboost(model, properties, out)

@@ -17,6 +17,9 @@ func output(stdout io.Writer, path string, mode fs.FileMode, fill func(io.Writer
 		w := bufio.NewWriter(stdout)
 		return errors.Join(fill(w), w.Flush())
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("output: %s is there and no file that could be replaced", path)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".koinon-output-*")
 	if err != nil {
 		return fmt.Errorf("output: %w", err)

@@ -79,6 +79,7 @@ func story(w io.Writer, r *release.Release, model *artifact.Model) {
 		fmt.Fprintf(w, "  Not in every sum: %s.\n", missing)
 	}
 	fmt.Fprintf(w, "\nWhat: a model of kind %s with %d parameters on %d columns.\n", model.Header.Architecture.Words(), model.Parameters(), len(model.Encoder.Inputs()))
+	fmt.Fprintf(w, "  artifact %s\n", s.Artifact)
 	kinds(w, model)
 	fmt.Fprintln(w, "\nGates, fixed before training:")
 	if len(s.Gates) == 0 {

@@ -47,6 +47,9 @@ func (c *budgetShowCommand) Run(_ context.Context, std cli.Streams) error {
 	var shown shownBudget
 	shown.Accounts, shown.Privacy, shown.Chain, err = budget.Show(c.dir().BudgetPath(), limit)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, lost := c.dir().LoadFile(); errors.Is(lost, fs.ErrNotExist) {
+			return noRecords(c.dir(), "ledger")
+		}
 		shown, err = shownBudget{Privacy: budget.PrivacyReport{
 			Plans: []budget.PlanCost{}, Delta: limit.Delta, Limit: limit.Epsilon,
 		}}, nil

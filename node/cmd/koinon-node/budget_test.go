@@ -44,3 +44,12 @@ func TestBudgetShow(t *testing.T) {
 	require.Zero(t, code, problems)
 	require.Contains(t, out, "2 entries, whole")
 }
+
+// TestBudgetShowElsewhere: a wrong --dir does not pass for a node that has given
+// nothing away.
+func TestBudgetShowElsewhere(t *testing.T) {
+	code, out, problems := run(t, "", "budget", "show", "--dir", t.TempDir())
+	require.Equal(t, 1, code)
+	require.Empty(t, out)
+	require.Contains(t, problems, "there is no ledger in")
+}

@@ -45,6 +45,9 @@ const fineTuneModel = "fine-tuned.koinon"
 
 // Run implements the command.
 func (c *fineTuneCommand) Run(ctx context.Context, std cli.Streams) error {
+	if c.Epochs < 1 || c.Batch < 1 || c.Patience < 1 || !(c.Rate > 0) || !(c.Proximal >= 0) {
+		return cli.Usagef("--epochs, --batch and --patience must be at least 1, --rate above 0, --proximal not below 0")
+	}
 	if _, err := os.Lstat(c.Out); err == nil {
 		return cli.Hint(fmt.Errorf("%s exists already", c.Out), "name a directory that does not exist; nothing is overwritten")
 	}

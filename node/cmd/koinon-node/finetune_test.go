@@ -184,9 +184,12 @@ func TestFineTuneRefuses(t *testing.T) {
 		require.Contains(t, problems, want)
 		require.Contains(t, problems, "hint: ")
 	}
+	code, _, problems := run(t, "", "fine-tune", "--dir="+string(d), "--out", out, "--run", "tune", "--epochs", "0")
+	require.Equal(t, 2, code)
+	require.Contains(t, problems, "must be at least 1")
 	d, _ = tuneNode(t, "{kind: logistic}", "{name: newton, rounds: 3}")
 	require.NoError(t, os.WriteFile(d.Path("table.csv"), tuneTable(1, 60, true), 0o600))
-	code, _, problems := run(t, "", "fine-tune", "--dir="+string(d), "--run", "tune", "--out", out)
+	code, _, problems = run(t, "", "fine-tune", "--dir="+string(d), "--run", "tune", "--out", out)
 	require.Equal(t, 1, code)
 	require.Contains(t, problems, "too few rows")
 	code, _, problems = run(t, "", "fine-tune", "--dir="+string(d), "--run", "tune", "--out", out, "--freeze-embeddings")

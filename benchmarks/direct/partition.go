@@ -54,13 +54,13 @@ const (
 
 // Partition says how the rows of a table become nodes.
 type Partition struct {
-	Kind string
+	Kind string `json:"kind"`
 	// Skew is σ of log-normal sizes (size), or α of the Dirichlet distribution by which each label or value is
 	// shared out (label, values; Hsu, Qi and Brown 2019): the smaller, the more unlike nodes are.
-	Skew   float64
-	Column string // of column, order and values; kept when the table was read, or a number of the schema (order)
-	Nodes  int    // of all but column
-	Least  int    // column: values with fewer rows make up one node together
+	Skew   float64 `json:"skew,omitempty"`
+	Column string  `json:"column,omitempty"` // of column, order and values; kept when the table was read, or a number of the schema (order)
+	Nodes  int     `json:"nodes,omitempty"`  // of all but column
+	Least  int     `json:"least,omitempty"`  // column: values with fewer rows make up one node together
 }
 
 // ParsePartition reads KIND or KIND:SKEW.
@@ -87,6 +87,35 @@ func (p Partition) String() string {
 		return p.Kind
 	}
 	return fmt.Sprintf("%s:%v", p.Kind, p.Skew)
+}
+
+// Natural reports whether a node holds the same cases whatever the seed.
+func (p Partition) Natural() bool { return p.Kind == Column || p.Kind == Order }
+
+// Words says it in a table.
+func (p Partition) Words() string {
+	switch p.Kind {
+	case Column:
+		return "`" + p.Column + "`"
+	case Order:
+		return "by `" + p.Column + "`"
+	case Values:
+		return fmt.Sprintf("`%s`, Dirichlet %v", p.Column, p.Skew)
+	case Label:
+		return fmt.Sprintf("label, Dirichlet %v", p.Skew)
+	case Size:
+		return fmt.Sprintf("size, σ %v", p.Skew)
+	}
+	return p.Kind
+}
+
+// Keep are the columns to be kept as text when a table is read, so that it can be divided.
+func (p Partition) Keep(s *feature.Schema) []string {
+	c, declared := s.Column(p.Column)
+	if p.Column == "" || declared && c.Type == feature.TypeNumber && c.IsFeature() {
+		return nil
+	}
+	return []string{p.Column}
 }
 
 // Divide makes the nodes. What is left to chance follows from the seed alone. Nodes made by chance have ten rows at

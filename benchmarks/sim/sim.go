@@ -264,5 +264,7 @@ func (s *simulation) enrol(ctx context.Context, m Member, store *node.Memory) (n
 
 // random gives each member, step and use a stream of its own from the seed.
 func (s *simulation) random(member string) func(node.RunID, uint32, node.Use) io.Reader {
-	return func(_ node.RunID, step uint32, use node.Use) io.Reader { return direct.Random(s.cfg.Seed, member, step, use) }
+	return func(_ node.RunID, step uint32, use node.Use) io.Reader {
+		return direct.Random(s.cfg.Seed, member, step, use)
+	}
 }

@@ -203,8 +203,12 @@ func (m *Member) change(machine *schedule.Machine, rnd io.Reader) ([]float32, er
 // settings are those of the yardsticks for a machine.
 func settings(machine *schedule.Machine) Settings {
 	cfg := machine.Config()
+	rate := cfg.Algorithm.LocalRate
+	if cfg.Algorithm.Name == aggregate.Scaffold { // of plain steps, ten times too long for Adam
+		rate = aggregate.Spec{}.WithDefaults(cfg.Architecture).LocalRate
+	}
 	return Settings{
-		Architecture: cfg.Architecture, Rate: cfg.Algorithm.LocalRate,
+		Architecture: cfg.Architecture, Rate: rate,
 		Batch: cfg.Algorithm.Batch, Seed: cfg.Seed,
 	}
 }

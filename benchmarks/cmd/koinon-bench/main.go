@@ -13,6 +13,7 @@ type grammar struct {
 	Metrics metricsCommand `cmd:"" help:"Compute every figure of a report for a file of scores."`
 	Secagg  secaggCommand  `cmd:"" help:"Whole rounds of secure aggregation beside a plain sum: time, bytes, memory."`
 	Demo    demoCommand    `cmd:"" help:"A whole federation of five states on this machine, from enrolment to a signed model."`
+	Table   tableCommand   `cmd:"" help:"What a federation is worth on ten public tables, over seeds, architectures, algorithms and skews."`
 	Train   trainCommand   `cmd:"" help:"Time local training on a synthetic table."`
 
 	SecaggCoordinator secaggCoordinatorCommand `cmd:"" hidden:"" help:"The coordinator of secagg --processes."`

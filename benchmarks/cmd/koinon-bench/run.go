@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
+	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/benchmarks/fairness"
 	"github.com/koinon-eu/koinon/benchmarks/sim"
+	"github.com/koinon-eu/koinon/coordinator"
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/deploy/cli"
@@ -19,12 +20,13 @@ import (
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/trees"
 	"github.com/koinon-eu/koinon/node/dataset"
+	"github.com/koinon-eu/koinon/node/train"
 )
 
 type runCommand struct {
-	Data         string  `required:"" placeholder:"FILE.csv" help:"CSV or CSV.gz with a header row."`
-	Schema       string  `required:"" placeholder:"FILE.yaml" help:"Columns, their types and roles."`
-	NodeColumn   string  `required:"" placeholder:"COLUMN" help:"Rows with the same value of this column are one node."`
+	Data         string `required:"" placeholder:"FILE.csv" help:"CSV or CSV.gz with a header row."`
+	Schema       string `required:"" placeholder:"FILE.yaml" help:"Columns, their types and roles."`
+	divideFlags  `embed:""`
 	SplitColumn  string  `xor:"split" placeholder:"COLUMN" help:"Rows whose value is test are held out; the others train."`
 	TestFraction float64 `xor:"split" placeholder:"F" help:"Share of rows to hold out, drawn by the seed. Without either, 0.3 or the schema's own split."`
 	Architecture string  `default:"logistic" enum:"logistic,mlp,trees" help:"logistic, mlp or trees."`
@@ -34,7 +36,8 @@ type runCommand struct {
 	Depth        int     `placeholder:"N" help:"Splits above a leaf; 6 by default."`
 	TreesPerStep int     `placeholder:"N" help:"Trees grown on the same gradients in the same sums; 1 by default."`
 	Batch        int     `placeholder:"N" help:"Sums for which keys are agreed on at once; 16 by default."`
-	Seed         uint64  `default:"1" help:"Decides held-out rows, initial parameters and rounding."`
+	Seed         uint64  `default:"1" help:"Decides held-out rows, nodes made by chance, initial parameters and rounding."`
+	Direct       bool    `help:"Add in the clear, without protocol, masks and network: the same model, sooner."`
 	Bits         int     `default:"24" enum:"15,24" help:"Bits of an encoded parameter."`
 	JSON         bool    `name:"json" help:"Print JSON."`
 	Verbose      bool    `help:"Log what coordinator and nodes do, to standard error."`
@@ -47,14 +50,15 @@ loopback, and trains the same model two more ways: each node alone, and on all r
 pooled, both to convergence; trees are grown with the same settings and cells three
 times. AUROC is exact, from the scores of held-out rows.
 
+Nodes are the values of a column, or made by chance: alike (iid), of unlike size, or
+with unlike shares of the labels.
+
 Example:
   koinon-bench run --data visas.csv.gz --schema visas.yaml --node-column region --rounds 60
+  koinon-bench run --data visas.csv.gz --schema visas.yaml --partition label:0.5 --nodes 8 --direct
 
 The schema names columns by role: feature (default), group, label, id, ignore.`
 }
-
-// The fewest and most members of a cohort (S6).
-const minNodes, maxNodes = 3, 64
 
 // Run reads the table, runs the federation and prints what it was worth.
 func (c *runCommand) Run(ctx context.Context, std cli.Streams) error {
@@ -67,24 +71,17 @@ func (c *runCommand) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	progress := cli.NewProgress(std.Err, "federated", "rounds", int64(plan.Algorithm.Rounds+4))
-	var log *slog.Logger
-	if c.Verbose {
-		log = slog.New(slog.NewTextHandler(std.Err, nil))
-	}
-	result, err := sim.Run(ctx, sim.Config{
-		Plan: plan, Members: members, Seed: c.Seed, Log: log,
-		Progress: func(step, _ int) { progress.Set(int64(step)) },
-	})
-	progress.Done()
+	result, phases, err := c.federate(ctx, std, plan, members)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = result.Close() }()
 	federated := time.Since(begun).Seconds()
-	out, err := compare(c, plan, members, result)
+	out, err := compare(c.Data, result.Machine, members, result.Workers, nil)
 	if err != nil {
 		return err
 	}
+	out.Phases = phases
 	out.Seconds.Federated, out.Seconds.Total = federated, time.Since(begun).Seconds()
 	if c.JSON {
 		return cli.PrintJSON(std.Out, out)
@@ -92,8 +89,41 @@ func (c *runCommand) Run(ctx context.Context, std cli.Streams) error {
 	return out.print(std.Out)
 }
 
-// members reads the table and divides it into nodes, in the order in which the file first names them.
-func (c *runCommand) members() (*feature.Schema, []sim.Member, error) {
+// federate runs the plan over the real protocol, or in the clear.
+func (c *runCommand) federate(ctx context.Context, std cli.Streams, plan *federation.Plan, members []direct.Member) (*direct.Result, map[string]coordinator.Phase, error) {
+	progress := cli.NewProgress(std.Err, "federated", "rounds", int64(plan.Algorithm.Rounds+4))
+	defer progress.Done()
+	if c.Direct {
+		r, err := direct.Run(ctx, direct.Config{
+			Learning: plan.Learning(), Members: members, Minimum: plan.Cohort.Minimum, Seed: c.Seed,
+			Progress: func(step int) { progress.Set(int64(step)) },
+		})
+		return r, nil, err
+	}
+	var log *slog.Logger
+	if c.Verbose {
+		log = slog.New(slog.NewTextHandler(std.Err, nil))
+	}
+	r, err := sim.Run(ctx, sim.Config{
+		Plan: plan, Members: members, Seed: c.Seed, Log: log,
+		Progress: func(step, _ int) { progress.Set(int64(step)) },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	out := &direct.Result{Machine: r.Machine}
+	for _, m := range members {
+		out.Workers = append(out.Workers, train.NewMember(m.Table))
+	}
+	return out, r.Phases, nil
+}
+
+// members reads the table and divides it into nodes.
+func (c *runCommand) members() (*feature.Schema, []direct.Member, error) {
+	partition, err := c.partition()
+	if err != nil {
+		return nil, nil, err
+	}
 	text, err := os.ReadFile(c.Schema)
 	if err != nil {
 		return nil, nil, err
@@ -102,7 +132,7 @@ func (c *runCommand) members() (*feature.Schema, []sim.Member, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", c.Schema, err)
 	}
-	keep := []string{c.NodeColumn}
+	keep := partition.Keep(schema)
 	if c.SplitColumn != "" {
 		keep = append(keep, c.SplitColumn)
 	}
@@ -113,19 +143,8 @@ func (c *runCommand) members() (*feature.Schema, []sim.Member, error) {
 	if table, err = c.split(table, schema); err != nil {
 		return nil, nil, err
 	}
-	names, parts, err := table.Partition(c.NodeColumn)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(names) < minNodes || len(names) > maxNodes {
-		return nil, nil, cli.Hint(fmt.Errorf("column %s makes %d nodes, want %d to %d", c.NodeColumn, len(names), minNodes, maxNodes),
-			"choose a column with fewer values, or group them first")
-	}
-	members := make([]sim.Member, len(names))
-	for i, name := range names {
-		members[i] = sim.Member{Name: memberName(name, i), Table: parts[i]}
-	}
-	return schema, members, nil
+	members, err := divide(partition, table, c.Seed)
+	return schema, members, err
 }
 
 func (c *runCommand) split(table *feature.Table, schema *feature.Schema) (*feature.Table, error) {
@@ -138,20 +157,6 @@ func (c *runCommand) split(table *feature.Table, schema *feature.Schema) (*featu
 		return table, nil
 	}
 	return table.SplitFraction(0.3, c.Seed)
-}
-
-// memberName makes a value of the node column fit to be a member's name.
-func memberName(value string, index int) string {
-	name := strings.Map(func(r rune) rune {
-		if r < 128 && (r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z') {
-			return r
-		}
-		return '-'
-	}, value)
-	if name = strings.Trim(name, "-"); !federation.ValidName(name) || len(name) > 24 {
-		return fmt.Sprintf("node-%d", index+1)
-	}
-	return name
 }
 
 // architecture is what the flags name.
@@ -178,7 +183,7 @@ func (c *runCommand) algorithm() (aggregate.Spec, error) {
 }
 
 // plan is the plan of a benchmark: nothing is released, so its gate only says that there is one.
-func (c *runCommand) plan(schema *feature.Schema, members []sim.Member) (*federation.Plan, error) {
+func (c *runCommand) plan(schema *feature.Schema, members []direct.Member) (*federation.Plan, error) {
 	never := 0.0
 	algorithm, err := c.algorithm()
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/benchmarks/fairness"
 	"github.com/koinon-eu/koinon/deploy/cli"
+	"github.com/koinon-eu/koinon/models/aggregate"
+	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/node/dataset"
@@ -106,7 +108,7 @@ type tableBench struct {
 	nodes   direct.Partition
 	workers []*train.Member              // of the architecture too
 	kind    string                       // empty: no workers
-	pooled  map[string]*fairness.Figures // of the set, the seed, an architecture and the encoder
+	pooled  map[string]*fairness.Figures // of the set, the seed and an architecture
 }
 
 // prepare reads and divides the table, unless it has done so already.
@@ -162,24 +164,20 @@ func (b *tableBench) run(ctx context.Context, job tableJob) (*tableRun, error) {
 		return nil, err
 	}
 	begun := cpuSeconds()
-	r, err := direct.Run(ctx, direct.Config{
-		Learning: schedule.Config{
-			Schema: b.table.Schema(), Architecture: job.Architecture, Algorithm: job.Algorithm, Seed: job.Seed, Members: len(b.members),
-		},
-		Members: b.members, Seed: job.Seed, Workers: b.workers,
-	})
+	if b.workers == nil {
+		if err := b.yardsticks(ctx, job); err != nil {
+			return nil, err
+		}
+	}
+	r, err := b.federate(ctx, job, job.Algorithm)
 	if err != nil {
 		b.dismiss()
 		return nil, err
 	}
-	b.workers, b.kind = r.Workers, job.Architecture.Kind
-	encoder := r.Machine.Encoder().Digest()
-	all := b.kind + string(encoder[:])
-	out, err := compare(b.set, r.Machine, b.members, r.Workers, b.pooled[all])
+	out, err := compare(b.set, r.Machine, b.members, r.Workers, b.pooled[b.kind])
 	if err != nil {
 		return nil, err
 	}
-	b.pooled[all] = &out.Overall.Pooled
 	run := &tableRun{
 		tableJob: job, Rows: out.Rows, Parameters: out.Parameters, Model: out.Model,
 		Federated: out.Overall.Federated.AUROC, Pooled: out.Overall.Pooled.AUROC, Seconds: cpuSeconds() - begun,
@@ -192,4 +190,40 @@ func (b *tableBench) run(ctx context.Context, job tableJob) (*tableRun, error) {
 		run.Nodes = append(run.Nodes, node)
 	}
 	return run, nil
+}
+
+// federate runs one plan over the members of the bench.
+func (b *tableBench) federate(ctx context.Context, job tableJob, algorithm aggregate.Spec) (*direct.Result, error) {
+	return direct.Run(ctx, direct.Config{
+		Learning: schedule.Config{
+			Schema: b.table.Schema(), Architecture: job.Architecture, Algorithm: algorithm, Seed: job.Seed, Members: len(b.members),
+		},
+		Members: b.members, Seed: job.Seed, Workers: b.workers,
+	})
+}
+
+// yardsticks trains each node alone and all rows pooled with the settings of the default algorithm, so that every
+// algorithm is held against the same. Pooled trees need the sums of a whole run: compare grows them.
+func (b *tableBench) yardsticks(ctx context.Context, job tableJob) error {
+	if job.Architecture.Kind == arch.Trees {
+		b.kind = arch.Trees
+		for _, m := range b.members {
+			b.workers = append(b.workers, train.NewMember(m.Table))
+		}
+		return nil
+	}
+	one := aggregate.Spec{Rounds: 1}.WithDefaults(job.Architecture)
+	r, err := b.federate(ctx, job, one)
+	if err != nil {
+		return err
+	}
+	b.workers, b.kind = r.Workers, job.Architecture.Kind
+	if b.pooled[b.kind] == nil { // the same rows and sums, however they are divided
+		out, err := compare(b.set, r.Machine, b.members, r.Workers, nil)
+		if err != nil {
+			return err
+		}
+		b.pooled[b.kind] = &out.Overall.Pooled
+	}
+	return nil
 }

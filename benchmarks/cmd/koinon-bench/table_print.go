@@ -70,8 +70,8 @@ func (t *tableSummary) printSkews(b *strings.Builder) {
 	for _, kind := range skewedKinds {
 		var names []string
 		for _, r := range t.Skews {
-			if r.Architecture.Kind == kind && !slices.Contains(names, r.Algorithm.Name) {
-				names = append(names, r.Algorithm.Name)
+			if r.Architecture.Kind == kind && !slices.Contains(names, r.algorithmName()) {
+				names = append(names, r.algorithmName())
 			}
 		}
 		if len(names) == 0 {
@@ -82,7 +82,7 @@ func (t *tableSummary) printSkews(b *strings.Builder) {
 		for i := 0; i < len(t.Skews); {
 			first, cells := t.Skews[i], map[string]metrics.Estimate{}
 			for ; i < len(t.Skews) && t.Skews[i].Set == first.Set && t.Skews[i].Partition == first.Partition && t.Skews[i].Architecture.Kind == first.Architecture.Kind; i++ {
-				cells[t.Skews[i].Algorithm.Name] = t.Skews[i].Gap
+				cells[t.Skews[i].algorithmName()] = t.Skews[i].Gap
 			}
 			if first.Architecture.Kind == kind {
 				printSkew(b, first, names, cells)

@@ -113,17 +113,30 @@ func skewJobs(set, column string, seed uint64) (jobs []tableJob) {
 			if p.Kind == direct.Order {
 				p.Column = column
 			}
-			for _, name := range aggregate.Names {
-				if name == aggregate.Newton && kind != arch.Logistic {
-					continue
-				}
-				jobs = append(jobs, tableJob{
-					Set: set, Partition: p, Architecture: arch.Spec{Kind: kind}, Algorithm: aggregate.Spec{Name: name}, Seed: seed, skew: true,
-				})
+			for _, a := range skewedAlgorithms(kind) {
+				jobs = append(jobs, tableJob{Set: set, Partition: p, Architecture: arch.Spec{Kind: kind}, Algorithm: a, Seed: seed, skew: true})
 			}
 		}
 	}
 	return jobs
+}
+
+// skewedAlgorithms are all that an architecture can have, and FedAdam on local epochs too, as its paper has it.
+func skewedAlgorithms(kind string) (specs []aggregate.Spec) {
+	for _, name := range aggregate.Names {
+		if name != aggregate.Newton || kind == arch.Logistic {
+			specs = append(specs, aggregate.Spec{Name: name})
+		}
+	}
+	return append(specs, aggregate.Spec{Name: aggregate.FedAdam, Local: aggregate.MiniBatch})
+}
+
+// algorithmName tells the two kinds of FedAdam apart.
+func (j tableJob) algorithmName() string {
+	if j.Algorithm.Name == aggregate.FedAdam && j.Algorithm.Local == aggregate.MiniBatch {
+		return "fedadam, epochs"
+	}
+	return j.Algorithm.Name
 }
 
 // fill puts in the defaults, so that a result of other settings is another run.

@@ -29,7 +29,7 @@ func (s *Statistics) Encoder() (*Encoder, error) {
 		}
 	}
 	if len(e.Number)+len(e.Category) == 0 {
-		return nil, errors.New("statistics: every feature column is constant or empty")
+		return nil, errors.New("statistics: every feature column is constant or empty over all members: the schema needs one that varies")
 	}
 	return e, nil
 }

@@ -21,7 +21,7 @@ type tableCommand struct {
 	Data    string   `required:"" placeholder:"DIR" help:"Folder with the public tables, NAME.csv.gz."`
 	Results string   `default:"table.jsonl" placeholder:"FILE" help:"Finished runs, one a line; runs that are in it are not repeated."`
 	Seeds   int      `default:"5" placeholder:"N" help:"Seeds 1 to N. Each decides held-out rows, nodes made by chance, initial parameters and rounding."`
-	Sets    []string `placeholder:"NAME,…" help:"Only these tables."`
+	Sets    []string `placeholder:"NAME" help:"Only these tables."`
 	Skews   bool     `negatable:"" default:"true" help:"Also every algorithm on every skew, on three tables."`
 	JSON    bool     `name:"json" help:"Print JSON."`
 }
@@ -33,7 +33,8 @@ alone, federated and pooled, and prints what the federation was worth, over seve
 seeds. Settings are the defaults of the product for all tables alike. Sums are in the
 clear: the models are those of the real protocol (see run --direct).
 
-It takes hours. It can be stopped at any time and goes on where it was.
+It takes an hour or so. It can be stopped at any time and goes on where it was; a file
+of results belongs to one version of the program.
 
 Example:
   koinon-bench table --data public/ --seeds 5 --results table.jsonl > table.md

@@ -26,22 +26,22 @@ func (t *tableSummary) print(w io.Writer) error {
 }
 
 func (t *tableSummary) printSets(b *strings.Builder) {
-	b.WriteString("| table | nodes | rows | model | alone | federated | gain | over the best alone | nodes that lost | worst node, federated (alone) | least gain | all rows: federated | pooled | difference |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| table | model | alone | federated | gain | over the best alone | nodes that lost, least gain | worst node (alone) | all rows | less pooled |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
 	last := ""
 	for _, r := range t.Sets {
-		head := "| | | "
+		head := "| "
 		if r.Set != last {
-			head = fmt.Sprintf("| %s | %d, %s | %d ", r.Set, r.Nodes, r.Partition.Words(), r.Rows)
+			head = fmt.Sprintf("| %s, %d rows, %d nodes: %s ", r.Set, r.Rows, r.Nodes, r.Partition.Words())
 			last = r.Set
 		}
-		named := "–"
+		lost := fmt.Sprintf("%.1f of %.0f", r.Lost, r.Compared)
 		if r.Named != nil {
-			named = r.Named.Name + " " + signed(r.Named.Gain.Value)
+			lost += fmt.Sprintf(", %s %s", r.Named.Name, signed(r.Named.Gain.Value))
 		}
-		fmt.Fprintf(b, "%s| %s | %s | %s | %s | %s | %.1f of %.0f | %s (%s) | %s | %s | %s | %s |\n", head, r.Architecture.Kind,
-			auroc(r.Alone), auroc(r.FedMean), gain(r.Gain), gain(*r.Best), r.Lost, r.Compared,
-			auroc(r.Worst.Federated), auroc(r.Worst.Alone), named, auroc(r.Federated), auroc(r.Pooled), withHalf(r.Gap))
+		fmt.Fprintf(b, "%s| %s | %s | %s | %s | %s | %s | %s (%s) | %s | %s |\n", head, r.Architecture.Kind,
+			auroc(r.Alone), auroc(r.FedMean), gain(r.Gain), gain(*r.Best), lost,
+			auroc(r.Worst.Federated), auroc(r.Worst.Alone), auroc(r.Federated), withHalf(r.Gap))
 	}
 	b.WriteByte('\n')
 	t.printVerdicts(b)

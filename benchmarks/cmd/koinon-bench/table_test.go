@@ -105,7 +105,7 @@ func TestTableGoesOn(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, whole, 0o600))
 	code, text, errs := command(t, args[:len(args)-1]...)
 	require.Zero(t, code, errs)
-	for _, words := range []string{"6 of 6 runs", "| german | 3, iid | 240 |", "- trees: 100 of depth 6", "no gain"} {
+	for _, words := range []string{"6 of 6 runs", "| german, 240 rows, 3 nodes: iid |", "- trees: 100 of depth 6", "no gain"} {
 		require.Contains(t, text, words)
 	}
 }

@@ -262,7 +262,7 @@ func TestSpecDefaultsAndYAML(t *testing.T) {
 		Momentum: 0.5, Clip: Clip{L2: 64, Inf: 4}, Bits: 24, WeightBits: 4,
 	}, Spec{}.WithDefaults(logistic))
 	for name, want := range map[string]Spec{
-		"": {Name: FedAdam, Local: FullBatch, ServerRate: 0.03, LocalRate: 0.003, Batch: 256}, FedAdagrad: {Local: FullBatch, ServerRate: 0.05, LocalRate: 0.003, Batch: 256},
+		"": {Name: FedAdam, Local: FullBatch, ServerRate: 0.02, LocalRate: 0.003, Batch: 256}, FedAdagrad: {Local: FullBatch, ServerRate: 0.05, LocalRate: 0.003, Batch: 256},
 		FedAvgM: {Local: MiniBatch, ServerRate: 1, LocalRate: 0.003, Batch: 256}, Scaffold: {Local: MiniBatch, ServerRate: 1, LocalRate: 0.2, Batch: 64},
 	} {
 		got := Spec{Name: name}.WithDefaults(mlp)

@@ -70,7 +70,7 @@ type Spec struct {
 	// step along the exact gradient of all rows, however they fall into members.
 	Local string `yaml:"local,omitempty" json:"local"`
 	// ServerRate is the server's step length. 0 means, for the adaptive algorithms
-	// (fedadagrad, fedadam, fedyogi), 0.1 on gradients of logistic regression, 0.03
+	// (fedadagrad, fedadam, fedyogi), 0.1 on gradients of logistic regression, 0.02
 	// (fedadagrad 0.05) on those of an MLP and 0.01 on changes; 1 otherwise.
 	ServerRate float64 `yaml:"server_rate,omitempty" json:"server_rate"`
 	// Rounds is the number of training sums. 0 means 60 (newton: 6).
@@ -139,7 +139,7 @@ func defaultRate(name, kind string, gradients bool) float64 {
 	case name == FedAdagrad: // its steps only become shorter
 		return 0.05
 	}
-	return 0.03
+	return 0.02
 }
 
 // adaptiveServer reports whether the server scales each coordinate's step.

@@ -1,6 +1,7 @@
 package direct
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"testing"
@@ -167,6 +168,31 @@ func TestTooFewRows(t *testing.T) {
 	cfg.Minimum, cfg.Members = 0, members[1:]
 	_, err = Run(t.Context(), cfg)
 	require.ErrorContains(t, err, "plan has 5 members, there are 4 tables")
+}
+
+// TestGoesOnFromAMachine: a run that was left ends at the same state as one in one go.
+func TestGoesOnFromAMachine(t *testing.T) {
+	table := tableOf(t, drawn(600, 8, nil))
+	members, err := Partition{Kind: IID, Nodes: 3}.Divide(table, 1)
+	require.NoError(t, err)
+	cfg := Config{Learning: learning(arch.Logistic, table, 3), Members: members, Seed: 1}
+	whole, err := Run(t.Context(), cfg)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	cfg.Machine, err = schedule.New(cfg.Learning)
+	require.NoError(t, err)
+	cfg.Progress = func(step int) {
+		if step == 6 {
+			stop()
+		}
+	}
+	_, err = Run(ctx, cfg)
+	require.ErrorIs(t, err, context.Canceled)
+	rest, err := Run(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Equal(t, whole.Machine.Params(), rest.Machine.Params())
+	require.NoError(t, whole.Close())
+	require.NoError(t, rest.Close())
 }
 
 // TestWorkersBeginAfresh: workers of an earlier run, of another algorithm and of other figures, make the same model as

@@ -30,6 +30,8 @@ type Config struct {
 	Minimum  int    // a sum of fewer members is an error; 0 means 1
 	Seed     uint64 // of the order of rows and of rounding
 
+	Machine *schedule.Machine // to go on from, of the same plan; nil begins with the first sum
+
 	// Workers do the members' work, in their order; nil makes them. Those of an earlier run over the same tables
 	// still know the models that they trained alone.
 	Workers  []*train.Member
@@ -55,9 +57,12 @@ func (r *Result) Close() error {
 // Run takes the plan from its first sum to its last. A member with fewer rows than a step asks for is left out of
 // that step, as it would decline over the protocol (S44).
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	machine, err := schedule.New(cfg.Learning)
-	if err != nil {
-		return nil, err
+	machine := cfg.Machine
+	if machine == nil {
+		var err error
+		if machine, err = schedule.New(cfg.Learning); err != nil {
+			return nil, err
+		}
 	}
 	if n := cfg.Learning.Members; n != len(cfg.Members) {
 		return nil, fmt.Errorf("plan has %d members, there are %d tables", n, len(cfg.Members))

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/coordinator"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/node/link"
@@ -47,8 +48,8 @@ func (s *stage) checkSums(r coordinator.Run) {
 	for i, m := range s.cfg.Members {
 		index[m.Name] = uint8(i + 1)
 	}
-	plain := plainRun(s.t, s.plan, s.cfg.Members, s.cfg.Seed, func(v vectorOf) bool {
-		return in[v.step.Ordinal].Has(index[v.member])
+	plain := plainRun(s.t, s.plan, s.cfg.Members, s.cfg.Seed, func(v direct.Vector) bool {
+		return in[v.Step.Ordinal].Has(index[v.Member])
 	})
 	for name, a := range s.actors {
 		eventually(s.t, name+" has the last sum", func() bool {

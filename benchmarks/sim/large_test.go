@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/node"
@@ -58,7 +59,7 @@ func (l *withholding) Draw(now int64, plan chain.Digest, run budget.Run, round u
 func TestLargeFederationWithheld(t *testing.T) {
 	plan, members := large(t)
 	const absent = "M9"
-	want := plainRun(t, plan, members, 1, func(v vectorOf) bool { return v.step.Ordinal != 1 || v.member != absent })
+	want := plainRun(t, plan, members, 1, func(v direct.Vector) bool { return v.Step.Ordinal != 1 || v.Member != absent })
 	ledgers := map[string]node.Ledger{}
 	r, err := Run(t.Context(), Config{Plan: plan, Members: members, Seed: 1, Log: testLog(), tuneNode: func(member string, c *node.Config) {
 		if member == absent {

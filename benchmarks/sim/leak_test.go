@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/coordinator"
 	"github.com/koinon-eu/koinon/coordinator/journal"
 	"github.com/koinon-eu/koinon/coordinator/journal/sqlite"
@@ -233,16 +234,16 @@ func (l *leaky) rows(r coordinator.Run) *patterns {
 			in[round.Step] = round.Survivors
 		}
 	}
-	plainRun(l.t, l.plan, l.cfg.Members, l.cfg.Seed, func(v vectorOf) bool {
-		if v.member == "PT" {
-			what := fmt.Sprintf("%s, step %d", v.step.Kind, v.step.Ordinal)
-			p.words(what, v.words)
-			p.numbers(what, v.plain.X)
-			if n := v.plain.Ints; len(n) >= 8 {
+	plainRun(l.t, l.plan, l.cfg.Members, l.cfg.Seed, func(v direct.Vector) bool {
+		if v.Member == "PT" {
+			what := fmt.Sprintf("%s, step %d", v.Step.Kind, v.Step.Ordinal)
+			p.words(what, v.Words)
+			p.numbers(what, v.Plain.X)
+			if n := v.Plain.Ints; len(n) >= 8 {
 				p.text(what+", numbers", strings.Trim(fmt.Sprint(n), "[]"))
 			}
 		}
-		return in[v.step.Ordinal].Has(memberIndex(v.member))
+		return in[v.Step.Ordinal].Has(memberIndex(v.Member))
 	})
 	require.Greater(l.t, p.count, 100)
 	return p

@@ -204,7 +204,7 @@ func (s *stage) goOn(t *testing.T, p *publisher, name string, body []byte) {
 	first, err := schedule.New(cfg)
 	require.NoError(t, err)
 	require.Equal(t, first.Encoder().Digest(), m.Encoder().Digest())
-	plain := plainRest(t, first, s.cfg.Members, s.cfg.Seed, func(v vectorOf) bool { return v.member != "PT" })
+	plain := plainRest(t, s.plan, first, s.cfg.Members, s.cfg.Seed, func(v direct.Vector) bool { return v.Member != "PT" })
 	require.Equal(t, digestOf(t, plain), digestOf(t, m))
 	decision, err := pt.store.Decision(s.plan.Digest())
 	require.NoError(t, err)

@@ -4,23 +4,20 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"net"
 	"time"
 
+	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/coordinator"
 	"github.com/koinon-eu/koinon/coordinator/admin"
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/coordinator/journal"
 	"github.com/koinon-eu/koinon/coordinator/spool"
 	"github.com/koinon-eu/koinon/crypto/identity"
-	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/node"
 	"github.com/koinon-eu/koinon/node/link"
@@ -32,10 +29,7 @@ import (
 const Name = "bench"
 
 // Member is one Member State and its national table.
-type Member struct {
-	Name  string
-	Table *feature.Table
-}
+type Member = direct.Member
 
 // Config says what to run. Plan's cohort must name exactly the members.
 type Config struct {
@@ -272,8 +266,6 @@ func (s *simulation) enrol(ctx context.Context, m Member, store *node.Memory) (n
 // random gives each member, step and use a stream of its own from the seed.
 func (s *simulation) random(member string) func(node.RunID, uint32, node.Use) io.Reader {
 	return func(_ node.RunID, step uint32, use node.Use) io.Reader {
-		text := binary.BigEndian.AppendUint64([]byte("koinon/sim/random/v1"), s.cfg.Seed)
-		text = binary.BigEndian.AppendUint32(text, step)
-		return mathrand.NewChaCha8(sha256.Sum256(append(append(text, use...), member...)))
+		return direct.Random(s.cfg.Seed, member, step, use)
 	}
 }

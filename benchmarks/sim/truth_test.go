@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/models/feature"
 	"github.com/koinon-eu/koinon/models/schedule"
 
@@ -56,9 +57,9 @@ func truthTables(t testing.TB) []Member {
 }
 
 // secretsOf collects what a member must not send: its table in every form, and its vectors before masking.
-func secretsOf(t testing.TB, s *stage, name string) (*patterns, map[uint32]vectorOf) {
+func secretsOf(t testing.TB, s *stage, name string) (*patterns, map[uint32]direct.Vector) {
 	t.Helper()
-	p, vectors := &patterns{}, map[uint32]vectorOf{}
+	p, vectors := &patterns{}, map[uint32]direct.Vector{}
 	var table *feature.Table
 	for _, m := range s.cfg.Members {
 		if m.Name == name {
@@ -75,14 +76,14 @@ func secretsOf(t testing.TB, s *stage, name string) (*patterns, map[uint32]vecto
 		p.text(fmt.Sprintf("file number of row %d", i), table.ID(i))
 	}
 	p.numbers("ages", ages)
-	plainRun(t, s.plan, s.cfg.Members, s.cfg.Seed, func(v vectorOf) bool {
-		if v.member == name {
-			vectors[v.step.Ordinal] = v
-			what := fmt.Sprintf("%s, step %d", v.step.Kind, v.step.Ordinal)
-			p.words(what, v.words)
-			p.numbers(what, v.plain.X)
-			ints := make([]uint64, len(v.plain.Ints))
-			for i, n := range v.plain.Ints {
+	plainRun(t, s.plan, s.cfg.Members, s.cfg.Seed, func(v direct.Vector) bool {
+		if v.Member == name {
+			vectors[v.Step.Ordinal] = v
+			what := fmt.Sprintf("%s, step %d", v.Step.Kind, v.Step.Ordinal)
+			p.words(what, v.Words)
+			p.numbers(what, v.Plain.X)
+			ints := make([]uint64, len(v.Plain.Ints))
+			for i, n := range v.Plain.Ints {
 				ints[i] = uint64(n)
 			}
 			p.words(what, ints)
@@ -148,11 +149,11 @@ func TestPacketTruth(t *testing.T) {
 		require.Len(t, vectors, 7)
 		for ordinal, v := range vectors {
 			leak := bytes.Clone(hay)
-			for _, w := range v.words {
+			for _, w := range v.Words {
 				leak = binary.LittleEndian.AppendUint64(leak, w)
 			}
 			require.NotEmpty(t, secrets.in(leak), "step %d", ordinal)
-			if v.step.Kind != schedule.Train { // there it is a dozen words: too few to judge by their distribution
+			if v.Step.Kind != schedule.Train { // there it is a dozen words: too few to judge by their distribution
 				require.Error(t, uniform(leak), "step %d", ordinal)
 			}
 		}

@@ -66,9 +66,6 @@ func (p *Plan) checkLearning() error {
 			return fmt.Errorf("plan: %w", err)
 		}
 	}
-	if p.Algorithm.Stop.On() && p.Privacy.DP != DPNone {
-		return errors.New("plan: algorithm.stop with privacy.dp: the words of rows that judge carry no noise, so that the promise would not hold for them; leave stop out")
-	}
 	if p.WarmStart == nil {
 		return nil
 	}

@@ -261,8 +261,15 @@ func TestSpecDefaultsAndYAML(t *testing.T) {
 		Name: FedAdam, Local: FullBatch, ServerRate: 0.1, Rounds: 60, LocalEpochs: 1, LocalRate: 0.003, Batch: 256,
 		Momentum: 0.5, Clip: Clip{L2: 64, Inf: 4}, Bits: 24, WeightBits: 4,
 	}, Spec{}.WithDefaults(logistic))
-	require.Equal(t, FedAvgM, Spec{}.WithDefaults(mlp).Name)
-	require.Equal(t, MiniBatch, Spec{}.WithDefaults(mlp).Local)
+	for name, want := range map[string]Spec{
+		"": {Name: FedAdam, Local: FullBatch, ServerRate: 0.02, LocalRate: 0.003, Batch: 256}, FedAdagrad: {Local: FullBatch, ServerRate: 0.05, LocalRate: 0.003, Batch: 256},
+		FedAvgM: {Local: MiniBatch, ServerRate: 1, LocalRate: 0.003, Batch: 256}, Scaffold: {Local: MiniBatch, ServerRate: 1, LocalRate: 0.2, Batch: 64},
+	} {
+		got := Spec{Name: name}.WithDefaults(mlp)
+		require.Equal(t, []any{want.Local, want.ServerRate, want.LocalRate, want.Batch}, []any{got.Local, got.ServerRate, got.LocalRate, got.Batch}, name)
+	}
+	require.Equal(t, FedAdam, Spec{}.WithDefaults(mlp).Name)
+	require.Equal(t, 0.01, Spec{Name: FedYogi, Local: MiniBatch}.WithDefaults(mlp).ServerRate)
 	require.Equal(t, 6, Spec{Name: Newton}.WithDefaults(logistic).Rounds)
 
 	var s Spec

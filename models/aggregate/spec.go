@@ -63,24 +63,25 @@ func (s Spec) Values(params int) int {
 // Spec is the plan's `algorithm` block. A zero field means the documented
 // default, which depends on the architecture and which WithDefaults fills in.
 type Spec struct {
-	// Name is one of Names. Empty means fedadam for logistic and log-linear regression and
-	// fedavgm for an MLP.
+	// Name is one of Names. Empty means fedadam; fedavgm for an MLP of counts.
 	Name string `yaml:"name" json:"name"`
-	// Local is full-batch or mini-batch. Empty means full-batch for logistic
-	// and log-linear regression under fedadagrad, fedadam, fedyogi or newton, else mini-batch.
+	// Local is full-batch or mini-batch. Empty means full-batch under fedadagrad,
+	// fedadam, fedyogi and newton, else, and for an MLP of counts, mini-batch. A round
+	// of full-batch is one step along the exact gradient of all rows, however they
+	// fall into members.
 	Local string `yaml:"local,omitempty" json:"local"`
-	// ServerRate is the server's step length. 0 means 0.1 for the adaptive
-	// algorithms (fedadagrad, fedadam, fedyogi) on gradients, 0.01 for them on
-	// changes, 1 otherwise.
+	// ServerRate is the server's step length. 0 means, for the adaptive algorithms
+	// (fedadagrad, fedadam, fedyogi), 0.1 on gradients of logistic regression, 0.02
+	// (fedadagrad 0.05) on those of an MLP and 0.01 on changes; 1 otherwise.
 	ServerRate float64 `yaml:"server_rate,omitempty" json:"server_rate"`
 	// Rounds is the number of training sums. 0 means 60 (newton: 6).
 	Rounds int `yaml:"rounds,omitempty" json:"rounds"`
 	// LocalEpochs is how often a member goes through its rows in one round. 0 means 1.
 	LocalEpochs int `yaml:"local_epochs,omitempty" json:"local_epochs"`
 	// LocalRate is the rate of the member's own Adam, under scaffold that of its
-	// plain steps. 0 means 0.003, under scaffold 0.05.
+	// plain steps. 0 means 0.003, under scaffold 0.2.
 	LocalRate float64 `yaml:"local_rate,omitempty" json:"local_rate"`
-	// Batch is the number of rows of a local step. 0 means 256.
+	// Batch is the number of rows of a local step. 0 means 256, under scaffold 64.
 	Batch int `yaml:"batch,omitempty" json:"batch"`
 	// Momentum is fedavgm's β. 0 means 0.5; other algorithms ignore it.
 	Momentum float64 `yaml:"momentum,omitempty" json:"momentum"`
@@ -106,22 +107,22 @@ func (s Spec) WithDefaults(a arch.Spec) Spec {
 	}
 	if s.Name == "" {
 		s.Name = FedAdam
-		if a.Kind == arch.MLP {
+		if a.Kind == arch.MLP && a.Counts() {
 			s.Name = FedAvgM
 		}
 	}
 	if s.Local == "" {
 		s.Local = MiniBatch
-		if a.Flat() && (adaptiveServer(s.Name) || s.Name == Newton) {
+		if (a.Flat() || !a.Counts()) && (adaptiveServer(s.Name) || s.Name == Newton) {
 			s.Local = FullBatch
 		}
 	}
 	gradients := s.Local == FullBatch
-	setFloat(&s.ServerRate, defaultRate(s.Name, gradients))
+	setFloat(&s.ServerRate, defaultRate(s.Name, a.Kind, gradients))
 	setInt(&s.Rounds, pick(s.Name == Newton, 6, 60))
 	setInt(&s.LocalEpochs, 1)
-	setFloat(&s.LocalRate, pick(s.Name == Scaffold, 0.05, 0.003))
-	setInt(&s.Batch, 256)
+	setFloat(&s.LocalRate, pick(s.Name == Scaffold, 0.2, 0.003))
+	setInt(&s.Batch, pick(s.Name == Scaffold, 64, 256))
 	setFloat(&s.Momentum, 0.5)
 	if s.Name == FedProx {
 		setFloat(&s.Proximal, 0.01)
@@ -134,14 +135,18 @@ func (s Spec) WithDefaults(a arch.Spec) Spec {
 	return s
 }
 
-func defaultRate(name string, gradients bool) float64 {
+func defaultRate(name, kind string, gradients bool) float64 {
 	switch {
-	case adaptiveServer(name) && gradients:
-		return 0.1
-	case adaptiveServer(name):
+	case !adaptiveServer(name):
+		return 1
+	case !gradients:
 		return 0.01
+	case kind != arch.MLP:
+		return 0.1
+	case name == FedAdagrad: // its steps only become shorter
+		return 0.05
 	}
-	return 1
+	return 0.02
 }
 
 // adaptiveServer reports whether the server scales each coordinate's step.

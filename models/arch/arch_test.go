@@ -19,8 +19,8 @@ func TestSpecYAMLAndDefaults(t *testing.T) {
 		"{kind: logistic, l2: 0.5}":                          {Kind: Logistic, L2: 0.5},
 		"{kind: logistic}":                                   {Kind: Logistic, L2: 1},
 		"{kind: mlp, l2: 1.0, hidden: [8], embedding: auto}": {Kind: MLP, L2: 1, Hidden: []int{8}, Embedding: Auto},
-		"{kind: mlp, hidden: [64, 32], embedding: 7}":        {Kind: MLP, L2: 1, Hidden: []int{64, 32}, Embedding: "7"},
-		"kind: mlp": {Kind: MLP, L2: 1, Hidden: []int{64, 32}, Embedding: Auto},
+		"{kind: mlp, hidden: [64, 32], embedding: 7}":        {Kind: MLP, L2: 10, Hidden: []int{64, 32}, Embedding: "7"},
+		"kind: mlp": {Kind: MLP, L2: 10, Hidden: []int{64, 32}, Embedding: Auto},
 	} {
 		var s Spec
 		dec := yaml.NewDecoder(strings.NewReader(text))

@@ -41,7 +41,7 @@ func (s *Statistics) Encoder() (*Encoder, error) {
 	case s.noise != nil:
 		return nil, errDrowned
 	}
-	return nil, errors.New("statistics: every feature column is constant or empty")
+	return nil, errors.New("statistics: every feature column is constant or empty over all members: the schema needs one that varies")
 }
 
 // addNumber adds a column with the leaves and missing rows that stand for it.

@@ -178,8 +178,6 @@ func (c Config) validateSearch() error {
 		return fmt.Errorf("search: not for %s", arch.Trees)
 	case c.Algorithm.Name == aggregate.Scaffold:
 		return fmt.Errorf("search: not with %s: members would need a control variate for every candidate", aggregate.Scaffold)
-	case c.Privacy != nil:
-		return errors.New("search: not with record-level privacy: the words of the rows that compare candidates carry no noise; fix the settings in the plan")
 	case c.Start != nil:
 		return errors.New("search: not with a warm start: candidates begin at the seed")
 	case !c.Algorithm.Stop.On():

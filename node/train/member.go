@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/koinon-eu/koinon/benchmarks/metrics"
 	"github.com/koinon-eu/koinon/crypto/update"
@@ -224,8 +225,12 @@ func (m *Member) change(machine *schedule.Machine, rnd io.Reader) ([]float32, er
 // settings are those of the yardsticks for a machine.
 func settings(machine *schedule.Machine) Settings {
 	cfg := machine.Config()
+	rate := cfg.Algorithm.LocalRate
+	if cfg.Algorithm.Name == aggregate.Scaffold { // of plain steps, ten times too long for Adam
+		rate = aggregate.Spec{}.WithDefaults(cfg.Architecture).LocalRate
+	}
 	return Settings{
-		Architecture: cfg.Architecture, Rate: cfg.Algorithm.LocalRate,
+		Architecture: cfg.Architecture, Rate: rate,
 		Batch: cfg.Algorithm.Batch, Seed: cfg.Seed,
 	}
 }
@@ -237,7 +242,7 @@ func (m *Member) Alone(machine *schedule.Machine) (*Fit, error) {
 		return nil, err
 	}
 	if m.alone == nil && m.noAlone == nil {
-		fit, err := Converge(settings(machine), m.train)
+		fit, err := Converge(m.aloneSettings(machine), m.train)
 		if errors.Is(err, ErrOneClass) {
 			m.noAlone = err
 		} else if err != nil {
@@ -246,6 +251,17 @@ func (m *Member) Alone(machine *schedule.Machine) (*Fit, error) {
 		m.alone = fit
 	}
 	return m.alone, m.noAlone
+}
+
+// aloneSettings are those by which a member trains alone. An MLP's penalty is chosen for the rows of all members and
+// would keep one of few rows from learning anything, while the same penalty a row would let it learn them by heart:
+// the geometric mean of the two makes the strongest models over ten public tables (docs/benchmarks.md).
+func (m *Member) aloneSettings(machine *schedule.Machine) Settings {
+	s := settings(machine)
+	if s.Architecture.Kind == arch.MLP && m.encoder.Rows > 0 {
+		s.Architecture.L2 *= math.Sqrt(min(float64(m.train.Rows)/float64(m.encoder.Rows), 1))
+	}
+	return s
 }
 
 // Pooled trains a model on the training rows of all members put together, to

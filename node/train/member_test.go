@@ -170,7 +170,8 @@ func TestFederatedMatchesPooled(t *testing.T) {
 		{"logistic fedadam 15 bits", arch.Spec{Kind: arch.Logistic}, aggregate.Spec{Bits: 15}},
 		{"logistic newton", arch.Spec{Kind: arch.Logistic}, aggregate.Spec{Name: aggregate.Newton}},
 		{"logistic fedavg", arch.Spec{Kind: arch.Logistic}, aggregate.Spec{Name: aggregate.FedAvg, LocalRate: 0.01, Batch: 64, Rounds: 30}},
-		{"mlp", arch.Spec{Kind: arch.MLP, Hidden: []int{16}}, aggregate.Spec{Rounds: 40}},
+		{"mlp", arch.Spec{Kind: arch.MLP, Hidden: []int{16}}, aggregate.Spec{}},
+		{"mlp fedavgm", arch.Spec{Kind: arch.MLP, Hidden: []int{16}}, aggregate.Spec{Name: aggregate.FedAvgM, Rounds: 40}},
 		{"mlp fedavg", arch.Spec{Kind: arch.MLP, Hidden: []int{16}}, aggregate.Spec{Name: aggregate.FedAvg, Rounds: 30, LocalRate: 0.01}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -244,7 +245,7 @@ func TestSameBitsOnAnyNumberOfCores(t *testing.T) {
 
 // TestLocalEpochsFollowTheStream: the caller's stream decides the order of rows.
 func TestLocalEpochsFollowTheStream(t *testing.T) {
-	f := toyFederation(t, arch.Spec{Kind: arch.MLP}, aggregate.Spec{Rounds: 2, Batch: 32})
+	f := toyFederation(t, arch.Spec{Kind: arch.MLP}, aggregate.Spec{Name: aggregate.FedAvgM, Rounds: 2, Batch: 32})
 	step := f.until(t, schedule.Train)
 	local := func(seed uint64) []float32 {
 		v, err := f.members[0].Local(f.machine, step, stream(seed, 0, 0))

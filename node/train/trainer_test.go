@@ -40,7 +40,7 @@ func trainerTable(rows int) *feature.Matrix {
 func TestTrainingAcrossMachines(t *testing.T) {
 	m := trainerTable(3000)
 	tr, err := NewTrainer(Settings{
-		Architecture: arch.Spec{Kind: arch.MLP, Hidden: []int{24, 10}}, Rate: 0.003, Batch: 256, Seed: 4,
+		Architecture: arch.Spec{Kind: arch.MLP, L2: 1, Hidden: []int{24, 10}}, Rate: 0.003, Batch: 256, Seed: 4,
 	}, m)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tr.Close()) }()
@@ -50,7 +50,7 @@ func TestTrainingAcrossMachines(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.InDeltaSlice(t, []float64{0.769287, 0.659045, 0.600296, 0.555938, 0.526867}, losses, 1e-5)
-	scores, err := Scores(arch.Spec{Kind: arch.MLP, Hidden: []int{24, 10}}, tr.Params(), m)
+	scores, err := Scores(arch.Spec{Kind: arch.MLP, L2: 1, Hidden: []int{24, 10}}, tr.Params(), m)
 	require.NoError(t, err)
 	require.InDeltaSlice(t, []float64{0.167568, 0.229686, 0.360654, 0.340801}, scores[:4], 1e-5)
 	_, err = NewTrainer(Settings{Architecture: arch.Spec{Kind: arch.MLP}, Batch: 1}, &feature.Matrix{Rows: 1})

@@ -6,11 +6,10 @@ import (
 	"io"
 	"time"
 
+	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/benchmarks/fairness"
 	"github.com/koinon-eu/koinon/benchmarks/metrics"
-	"github.com/koinon-eu/koinon/benchmarks/sim"
 	"github.com/koinon-eu/koinon/coordinator"
-	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/deploy/cli"
 	"github.com/koinon-eu/koinon/models/artifact"
 	"github.com/koinon-eu/koinon/models/schedule"
@@ -32,7 +31,7 @@ type comparison struct {
 	Nodes        []nodeComparison             `json:"nodes"`
 	Overall      overallComparison            `json:"overall"`
 	Seconds      secondsUsed                  `json:"seconds"`
-	Phases       map[string]coordinator.Phase `json:"phases"` // of the federated run, summed over rounds and nodes
+	Phases       map[string]coordinator.Phase `json:"phases,omitempty"` // of the federated run, summed over rounds and nodes
 }
 
 // nodeComparison is one node's held-out rows under its own and under the federated model. Alone is null when its
@@ -75,25 +74,18 @@ type secondsUsed struct {
 // decision is the share of false alarms at which groups are compared.
 const decisionFPR = 0.05
 
-func compare(c *runCommand, plan *federation.Plan, members []sim.Member, result *sim.Result) (*comparison, error) {
+// compare puts each node alone, the model of a finished run and one of all rows side by side. The workers do the
+// members' work; pooled is the outcome of the third where it is known already, nil otherwise.
+func compare(data string, m *schedule.Machine, members []direct.Member, work []*train.Member, pooled *fairness.Figures) (*comparison, error) {
 	begun := time.Now()
-	m := result.Machine
 	digest, err := m.Digest()
 	if err != nil {
 		return nil, err
 	}
+	cfg := m.Config()
 	out := &comparison{
-		Data: c.Data, Architecture: plan.Architecture.Kind, Algorithm: plan.Algorithm.Name, Rounds: plan.Algorithm.Rounds,
-		Seed: c.Seed, Parameters: parameters(m), Model: hex.EncodeToString(digest[:]), Phases: result.Phases,
-	}
-	if out.Privacy, err = privacyOf(plan); err != nil {
-		return nil, err
-	}
-	work := make([]*train.Member, len(members))
-	for i, member := range members {
-		work[i] = train.NewMember(member.Table)
-		defer func() { _ = work[i].Close() }()
-		out.Rows += member.Table.Rows()
+		Data: data, Architecture: cfg.Architecture.Kind, Algorithm: cfg.Algorithm.Name, Rounds: cfg.Algorithm.Rounds,
+		Seed: cfg.Seed, Parameters: parameters(m), Model: hex.EncodeToString(digest[:]),
 	}
 	threshold, err := operating(m)
 	if err != nil {
@@ -106,17 +98,13 @@ func compare(c *runCommand, plan *federation.Plan, members []sim.Member, result 
 			return nil, fmt.Errorf("node %s: %w", members[i].Name, err)
 		}
 		node.Name, node.Rows = members[i].Name, members[i].Table.Rows()
+		out.Rows += node.Rows
 		out.Nodes = append(out.Nodes, node)
 	}
-	if err := out.overall(m, work, all, threshold); err != nil {
+	if err := out.overall(m, work, all, threshold, pooled); err != nil {
 		return nil, err
 	}
 	out.Stopping = stopFiguresOf(m)
-	if c.FineTune {
-		if err := out.fineTune(m, work, members); err != nil {
-			return nil, err
-		}
-	}
 	out.Seconds.Compare = time.Since(begun).Seconds()
 	return out, nil
 }
@@ -198,18 +186,23 @@ func groupColumns(m *schedule.Machine, groups [][]int16) []fairness.Column {
 	return columns
 }
 
-func (out *comparison) overall(m *schedule.Machine, work []*train.Member, all figuresOf, threshold float64) error {
+func (out *comparison) overall(m *schedule.Machine, work []*train.Member, all figuresOf, threshold float64, pooled *fairness.Figures) error {
 	var err error
 	if out.Overall.Federated, err = fairness.Exact(all.scores, all.labels, all.groups, threshold, fairness.Strict); err != nil {
 		return err
 	}
-	pooled, err := pooledScores(m, work)
-	if err != nil {
-		return err
+	if pooled == nil {
+		scores, err := pooledScores(m, work)
+		if err != nil {
+			return err
+		}
+		figures, err := fairness.Exact(scores, all.labels, all.groups, threshold, fairness.Strict)
+		if err != nil {
+			return err
+		}
+		pooled = &figures
 	}
-	if out.Overall.Pooled, err = fairness.Exact(pooled, all.labels, all.groups, threshold, fairness.Strict); err != nil {
-		return err
-	}
+	out.Overall.Pooled = *pooled
 	var alone, federated []*fairness.Figures
 	for _, n := range out.Nodes {
 		if n.Alone == nil || n.Alone.AUROC == nil {

@@ -6,15 +6,14 @@ import (
 	"io"
 	"time"
 
+	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/benchmarks/fairness"
 	"github.com/koinon-eu/koinon/benchmarks/metrics"
-	"github.com/koinon-eu/koinon/benchmarks/sim"
 	"github.com/koinon-eu/koinon/coordinator"
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/deploy/cli"
 	"github.com/koinon-eu/koinon/models/arch"
 	"github.com/koinon-eu/koinon/models/feature"
-	"github.com/koinon-eu/koinon/node/train"
 )
 
 // countComparison is what `run` prints for a label that counts: the same
@@ -73,7 +72,7 @@ func countGate(schema *feature.Schema) string {
 	return fairness.AUROC
 }
 
-func compareCounts(c *runCommand, plan *federation.Plan, members []sim.Member, result *sim.Result) (*countComparison, error) {
+func compareCounts(c *runCommand, plan *federation.Plan, members []direct.Member, result *direct.Result) (*countComparison, error) {
 	begun := time.Now()
 	m := result.Machine
 	if m.Counts() == nil {
@@ -85,14 +84,12 @@ func compareCounts(c *runCommand, plan *federation.Plan, members []sim.Member, r
 	}
 	out := &countComparison{
 		Data: c.Data, Architecture: plan.Architecture, Algorithm: plan.Algorithm.Name, Rounds: plan.Algorithm.Rounds,
-		Seed: c.Seed, Parameters: parameters(m), Model: hex.EncodeToString(digest[:]), Phases: result.Phases,
+		Seed: c.Seed, Parameters: parameters(m), Model: hex.EncodeToString(digest[:]),
 		Estimated: m.Counts().Dispersion(), GainedFive: m.Counts().Base.AtLeast[1], WithBaseline: m.Counts().Base.Defined,
 	}
-	work := make([]*train.Member, len(members))
+	work := result.Workers
 	var all metrics.Forecasts
 	for i, member := range members {
-		work[i] = train.NewMember(member.Table)
-		defer func() { _ = work[i].Close() }()
 		scored, err := work[i].Evaluate(m)
 		if err != nil {
 			return nil, fmt.Errorf("node %s: %w", member.Name, err)

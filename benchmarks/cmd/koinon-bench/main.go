@@ -14,6 +14,7 @@ type grammar struct {
 	Secagg  secaggCommand  `cmd:"" help:"Whole rounds of secure aggregation beside a plain sum: time, bytes, memory."`
 	Demo    demoCommand    `cmd:"" help:"A whole federation of five states on this machine, from enrolment to a signed model."`
 	Data    dataCommand    `cmd:"" help:"Time how a table is read: CSV, Parquet, the cache."`
+	Table   tableCommand   `cmd:"" help:"What a federation is worth on ten public tables, over seeds, architectures, algorithms and skews."`
 	Train   trainCommand   `cmd:"" help:"Time local training on a synthetic table."`
 	Attack  attackCommand  `cmd:"" help:"What models tell about who was in their training rows."`
 

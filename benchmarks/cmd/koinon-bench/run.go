@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
+	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/benchmarks/fairness"
 	"github.com/koinon-eu/koinon/benchmarks/sim"
+	"github.com/koinon-eu/koinon/coordinator"
 	"github.com/koinon-eu/koinon/coordinator/federation"
 	"github.com/koinon-eu/koinon/crypto/secagg"
 	"github.com/koinon-eu/koinon/deploy/cli"
@@ -21,12 +22,13 @@ import (
 	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/models/trees"
 	"github.com/koinon-eu/koinon/node/dataset"
+	"github.com/koinon-eu/koinon/node/train"
 )
 
 type runCommand struct {
-	Data         string  `required:"" placeholder:"FILE.csv" help:"CSV or CSV.gz with a header row, or Parquet."`
-	Schema       string  `required:"" placeholder:"FILE.yaml" help:"Columns, their types and roles."`
-	NodeColumn   string  `required:"" placeholder:"COLUMN" help:"Rows with the same value of this column are one node."`
+	Data         string `required:"" placeholder:"FILE.csv" help:"CSV or CSV.gz with a header row, or Parquet."`
+	Schema       string `required:"" placeholder:"FILE.yaml" help:"Columns, their types and roles."`
+	divideFlags  `embed:""`
 	SplitColumn  string  `xor:"split" placeholder:"COLUMN" help:"Rows whose value is test are held out; the others train."`
 	TestFraction float64 `xor:"split" placeholder:"F" help:"Share of rows to hold out, drawn by the seed. Without either, 0.3 or the schema's own split."`
 	Architecture string  `default:"logistic" enum:"logistic,mlp,trees" help:"logistic (for a label that counts: linear), mlp or trees."`
@@ -43,7 +45,8 @@ type runCommand struct {
 	Search       string  `placeholder:"YAML" help:"Try settings and go on with the best: a plan's search block, as '{grid: {local_rate: [0.001, 0.01]}}'. Needs --patience."`
 	FineTune     bool    `help:"Fit the federated model to each node's own rows as well."`
 	Batch        int     `placeholder:"N" help:"Sums for which keys are agreed on at once; 16 by default."`
-	Seed         uint64  `default:"1" help:"Decides held-out rows, initial parameters and rounding."`
+	Seed         uint64  `default:"1" help:"Decides held-out rows, nodes made by chance, initial parameters and rounding."`
+	Direct       bool    `help:"Add in the clear, without protocol, masks and network: the same model, sooner."`
 	Bits         int     `default:"24" enum:"15,24" help:"Bits of an encoded parameter."`
 	privacyFlags `embed:""`
 	JSON         bool `name:"json" help:"Print JSON."`
@@ -58,14 +61,15 @@ pooled, both to convergence; trees are grown with the same settings and cells th
 times. AUROC is exact, from the scores of held-out rows. Where the schema's label
 counts, the figures are Poisson deviance, beside that of its baseline, and coverage.
 
+Nodes are the values of a column, or made by chance: alike (iid), of unlike size, or
+with unlike shares of the labels.
+
 Example:
   koinon-bench run --data visas.csv.gz --schema visas.yaml --node-column region --rounds 60
+  koinon-bench run --data visas.csv.gz --schema visas.yaml --partition label:0.5 --nodes 8 --direct
 
 The schema names columns by role: feature (default), group, label, id, ignore.`
 }
-
-// The fewest and most members of a cohort (S6).
-const minNodes, maxNodes = 3, 64
 
 // Run reads the table, runs the federation and prints what it was worth.
 func (c *runCommand) Run(ctx context.Context, std cli.Streams) error {
@@ -78,35 +82,37 @@ func (c *runCommand) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	progress := cli.NewProgress(std.Err, "federated", "rounds", int64(plan.TrainRounds()+4))
-	var log *slog.Logger
-	if c.Verbose {
-		log = slog.New(slog.NewTextHandler(std.Err, nil))
-	}
-	result, err := sim.Run(ctx, sim.Config{
-		Plan: plan, Members: members, Seed: c.Seed, Log: log,
-		Progress: func(step, _ int) { progress.Set(int64(step)) },
-	})
-	progress.Done()
+	result, phases, err := c.federate(ctx, std, plan, members)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = result.Close() }()
 	federated := time.Since(begun).Seconds()
 	if plan.Forecasts() {
 		out, err := compareCounts(c, plan, members, result)
 		if err != nil {
 			return err
 		}
+		out.Phases = phases
 		out.Seconds.Federated, out.Seconds.Total = federated, time.Since(begun).Seconds()
 		if c.JSON {
 			return cli.PrintJSON(std.Out, out)
 		}
 		return out.print(std.Out)
 	}
-	out, err := compare(c, plan, members, result)
+	out, err := compare(c.Data, result.Machine, members, result.Workers, nil)
 	if err != nil {
 		return err
 	}
+	if c.FineTune {
+		if err := out.fineTune(result.Machine, result.Workers, members); err != nil {
+			return err
+		}
+	}
+	if out.Privacy, err = privacyOf(plan); err != nil {
+		return err
+	}
+	out.Phases = phases
 	out.Seconds.Federated, out.Seconds.Total = federated, time.Since(begun).Seconds()
 	if c.JSON {
 		return cli.PrintJSON(std.Out, out)
@@ -114,8 +120,41 @@ func (c *runCommand) Run(ctx context.Context, std cli.Streams) error {
 	return out.print(std.Out)
 }
 
-// members reads the table and divides it into nodes, in the order in which the file first names them.
-func (c *runCommand) members() (*feature.Schema, []sim.Member, error) {
+// federate runs the plan over the real protocol, or in the clear.
+func (c *runCommand) federate(ctx context.Context, std cli.Streams, plan *federation.Plan, members []direct.Member) (*direct.Result, map[string]coordinator.Phase, error) {
+	progress := cli.NewProgress(std.Err, "federated", "rounds", int64(plan.TrainRounds()+4))
+	defer progress.Done()
+	if c.Direct {
+		r, err := direct.Run(ctx, direct.Config{
+			Learning: plan.Learning(), Members: members, Minimum: plan.Cohort.Minimum, Seed: c.Seed,
+			Progress: func(step int) { progress.Set(int64(step)) },
+		})
+		return r, nil, err
+	}
+	var log *slog.Logger
+	if c.Verbose {
+		log = slog.New(slog.NewTextHandler(std.Err, nil))
+	}
+	r, err := sim.Run(ctx, sim.Config{
+		Plan: plan, Members: members, Seed: c.Seed, Log: log,
+		Progress: func(step, _ int) { progress.Set(int64(step)) },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	out := &direct.Result{Machine: r.Machine}
+	for _, m := range members {
+		out.Workers = append(out.Workers, train.NewMember(m.Table))
+	}
+	return out, r.Phases, nil
+}
+
+// members reads the table and divides it into nodes.
+func (c *runCommand) members() (*feature.Schema, []direct.Member, error) {
+	partition, err := c.partition()
+	if err != nil {
+		return nil, nil, err
+	}
 	text, err := os.ReadFile(c.Schema)
 	if err != nil {
 		return nil, nil, err
@@ -124,7 +163,7 @@ func (c *runCommand) members() (*feature.Schema, []sim.Member, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", c.Schema, err)
 	}
-	keep := []string{c.NodeColumn}
+	keep := partition.Keep(schema)
 	if c.SplitColumn != "" {
 		keep = append(keep, c.SplitColumn)
 	}
@@ -135,19 +174,8 @@ func (c *runCommand) members() (*feature.Schema, []sim.Member, error) {
 	if table, err = c.split(table, schema); err != nil {
 		return nil, nil, err
 	}
-	names, parts, err := table.Partition(c.NodeColumn)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(names) < minNodes || len(names) > maxNodes {
-		return nil, nil, cli.Hint(fmt.Errorf("column %s makes %d nodes, want %d to %d", c.NodeColumn, len(names), minNodes, maxNodes),
-			"choose a column with fewer values, or group them first")
-	}
-	members := make([]sim.Member, len(names))
-	for i, name := range names {
-		members[i] = sim.Member{Name: memberName(name, i), Table: parts[i]}
-	}
-	return schema, members, nil
+	members, err := divide(partition, table, c.Seed)
+	return schema, members, err
 }
 
 func (c *runCommand) split(table *feature.Table, schema *feature.Schema) (*feature.Table, error) {
@@ -160,20 +188,6 @@ func (c *runCommand) split(table *feature.Table, schema *feature.Schema) (*featu
 		return table, nil
 	}
 	return table.SplitFraction(0.3, c.Seed)
-}
-
-// memberName makes a value of the node column fit to be a member's name.
-func memberName(value string, index int) string {
-	name := strings.Map(func(r rune) rune {
-		if r < 128 && (r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z') {
-			return r
-		}
-		return '-'
-	}, value)
-	if name = strings.Trim(name, "-"); !federation.ValidName(name) || len(name) > 24 {
-		return fmt.Sprintf("node-%d", index+1)
-	}
-	return name
 }
 
 // architecture is what the flags name.
@@ -203,13 +217,10 @@ func (c *runCommand) algorithm() (aggregate.Spec, error) {
 }
 
 // plan is the plan of a benchmark: nothing is released, so its gate only says that there is one.
-func (c *runCommand) plan(schema *feature.Schema, members []sim.Member) (*federation.Plan, error) {
+func (c *runCommand) plan(schema *feature.Schema, members []direct.Member) (*federation.Plan, error) {
 	never := 0.0
-	switch {
-	case c.Search != "" && c.Patience == 0:
+	if c.Search != "" && c.Patience == 0 {
 		return nil, cli.Usagef("--search needs --patience: the rows that judge when training ends compare the settings")
-	case c.Patience != 0 && c.privacyFlags != (privacyFlags{}):
-		return nil, cli.Usagef("--patience is not for --dp-epsilon: what the rows that judge say carries no noise")
 	}
 	algorithm, err := c.algorithm()
 	if err != nil {

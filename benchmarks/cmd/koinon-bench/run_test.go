@@ -139,8 +139,7 @@ func TestRunLifecycle(t *testing.T) {
 	require.NotZero(t, code)
 	require.Contains(t, errs, "trees are not fine-tuned")
 	for want, flags := range map[string][]string{
-		"--search needs --patience":          {"--search", "{grid: {l2: [1, 10]}}"},
-		"--patience is not for --dp-epsilon": {"--patience", "3", "--dp-epsilon", "3"},
+		"--search needs --patience": {"--search", "{grid: {l2: [1, 10]}}"},
 	} {
 		code, _, errs = command(t, append([]string{"run", "--data", data, "--schema", schema, "--node-column", "node"}, flags...)...)
 		require.Equal(t, 2, code)

@@ -7,8 +7,8 @@ import (
 	"io"
 	"math"
 
+	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/benchmarks/metrics"
-	"github.com/koinon-eu/koinon/benchmarks/sim"
 	"github.com/koinon-eu/koinon/deploy/cli"
 	"github.com/koinon-eu/koinon/models/schedule"
 	"github.com/koinon-eu/koinon/node/train"
@@ -86,7 +86,7 @@ type tunedFigures struct {
 }
 
 // fineTune fits the federated model to each node's own rows, as `koinon-node fine-tune` does with its defaults.
-func (out *comparison) fineTune(m *schedule.Machine, work []*train.Member, members []sim.Member) error {
+func (out *comparison) fineTune(m *schedule.Machine, work []*train.Member, members []direct.Member) error {
 	for i, w := range work {
 		figures, err := tunedOf(m, w, members[i])
 		if errors.Is(err, train.ErrFewRows) {
@@ -100,7 +100,7 @@ func (out *comparison) fineTune(m *schedule.Machine, work []*train.Member, membe
 	return nil
 }
 
-func tunedOf(m *schedule.Machine, w *train.Member, member sim.Member) (*tunedFigures, error) {
+func tunedOf(m *schedule.Machine, w *train.Member, member direct.Member) (*tunedFigures, error) {
 	rows, err := w.TrainRows(m.Encoder())
 	if err != nil {
 		return nil, err

@@ -304,7 +304,7 @@ func (w *world) wait(p *federation.Plan) coordinator.Run {
 // until waits for something to be true of a run.
 func (w *world) until(p *federation.Plan, what string, ok func(coordinator.Run) bool) coordinator.Run {
 	w.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for {
 		r, found := w.c.RunByPlan(p.Digest())
 		if found && ok(r) {

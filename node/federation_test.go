@@ -257,7 +257,7 @@ func (m *member) kill() {
 func (f *federationOfFive) ready(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	require.True(f.t, f.await(10*time.Second, func() bool { return len(f.streams) >= n && len(f.approved) >= n }), "nodes are not ready")
+	require.True(f.t, f.await(30*time.Second, func() bool { return len(f.streams) >= n && len(f.approved) >= n }), "nodes are not ready")
 }
 
 // finish plays rounds until the plan is complete.
@@ -275,7 +275,7 @@ func (f *federationOfFive) finish() {
 
 // eventually waits for what a node does after the last word of the coordinator.
 func eventually(t testing.TB, cond func() bool, what string) {
-	require.Eventually(t, cond, 10*time.Second, 5*time.Millisecond, what)
+	require.Eventually(t, cond, 30*time.Second, 5*time.Millisecond, what)
 }
 
 // failingTable is a national table whose error names a column that must not leave.

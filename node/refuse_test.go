@@ -22,7 +22,7 @@ import (
 func (f *federationOfFive) toldWhy(want error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	require.True(f.t, f.await(10*time.Second, func() bool { return len(f.left) == 5 }), "not everyone left")
+	require.True(f.t, f.await(30*time.Second, func() bool { return len(f.left) == 5 }), "not everyone left")
 	for i, reason := range f.left {
 		require.Equal(f.t, want.Error(), reason, f.roster.Name(i))
 	}

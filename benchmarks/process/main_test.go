@@ -73,7 +73,7 @@ func newWorld(t *testing.T, rows, rounds int) *world {
 		t.Skip(t.Name() + " starts real processes")
 	}
 	require.NoError(t, build())
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 80*time.Second, fmt.Errorf("%s takes too long", t.Name()))
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Minute, fmt.Errorf("%s takes too long", t.Name()))
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, dir: t.TempDir(), name: "document-risk-2026-1"}
 	var err error

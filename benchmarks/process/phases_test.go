@@ -56,5 +56,5 @@ func TestProgramThatEnds(t *testing.T) {
 	require.Equal(t, 1, refusal.Code)
 	require.Contains(t, refusal.Stderr, "error: no run nothing")
 	require.Contains(t, refusal.Stderr, "hint: ")
-	require.Less(t, time.Since(begun), 20*time.Second)
+	require.Less(t, time.Since(begun), time.Minute)
 }

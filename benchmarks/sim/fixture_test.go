@@ -324,7 +324,7 @@ func (s *stage) playAll() {
 // finish waits for the end of the plan's run.
 func (s *stage) finish() coordinator.Run {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 90*time.Second)
 	defer cancel()
 	r, err := s.simulation.coordinator.WaitRun(ctx, s.plan.Digest(), nil)
 	if err != nil {
@@ -352,7 +352,7 @@ func (s *stage) verifies() {
 // until waits for something to be true of the plan's run.
 func (s *stage) until(what string, ok func(coordinator.Run) bool) coordinator.Run {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(2 * time.Millisecond) {
 		r, found := s.simulation.coordinator.RunByPlan(s.plan.Digest())
 		if found && ok(r) {
 			return r
@@ -366,5 +366,5 @@ func (s *stage) until(what string, ok func(coordinator.Run) bool) coordinator.Ru
 // eventually waits for what a node does after the coordinator's last word.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, 10*time.Second, 2*time.Millisecond, what)
+	require.Eventually(t, ok, 30*time.Second, 2*time.Millisecond, what)
 }

@@ -200,7 +200,7 @@ func TestRepeatedStepIsCountedForWhomItWasMadeAnew(t *testing.T) {
 	for _, dead := range []<-chan struct{}{first, second} {
 		select {
 		case <-dead:
-		case <-time.After(20 * time.Second):
+		case <-time.After(60 * time.Second):
 			t.Fatal("nobody died")
 		}
 	}

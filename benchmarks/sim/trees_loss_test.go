@@ -131,7 +131,7 @@ func (s *stage) kill(name, packet string, round uint32) (killed func()) {
 		s.t.Helper()
 		select {
 		case <-dead:
-		case <-time.After(20 * time.Second):
+		case <-time.After(60 * time.Second):
 			s.t.Fatalf("%s never saw %s of round %d", name, packet, round)
 		}
 		a.stop()

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/koinon-eu/koinon/benchmarks/direct"
 	"github.com/koinon-eu/koinon/coordinator"
 	"github.com/koinon-eu/koinon/coordinator/admin"
 	"github.com/koinon-eu/koinon/crypto/keystore"

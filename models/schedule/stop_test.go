@@ -234,7 +234,9 @@ func FuzzUnmarshalJudged(f *testing.F) {
 // those that do not (S61).
 func TestGoldenStop(t *testing.T) {
 	for kind, want := range map[string]string{arch.Logistic: "5d97146bd85d19c5286e784ff0d574c4cce38634a94523f57fff1d988c4a543f", arch.MLP: "7d628a4ca02cda0e6a28ae63ba1d86e2e2ca6859416f82720e261bd985613ba7"} {
-		m, err := New(stopping(t, kind, "", aggregate.Stop{Patience: 2}))
+		cfg := stopping(t, kind, map[string]string{arch.MLP: aggregate.FedAvgM}[kind], aggregate.Stop{Patience: 2})
+		cfg.Architecture.L2 = 1
+		m, err := New(cfg)
 		require.NoError(t, err)
 		members := tables(t)
 		for {

@@ -154,7 +154,7 @@ func judgingTables(t testing.TB) []*feature.Table {
 func judging(t testing.TB, tables []*feature.Table, p *schedule.Privacy, search *schedule.Search) *federation {
 	return newFederation(t, schedule.Config{
 		Schema: tables[0].Schema(), Architecture: arch.Spec{Kind: arch.MLP, Hidden: []int{8}}, Seed: 3, Privacy: p, Search: search,
-		Algorithm: aggregate.Spec{Rounds: 12, Stop: aggregate.Stop{Patience: 4, Validation: 0.3}},
+		Algorithm: aggregate.Spec{Name: aggregate.FedAvgM, Rounds: 12, Stop: aggregate.Stop{Patience: 4, Validation: 0.3}},
 	}, tables)
 }
 

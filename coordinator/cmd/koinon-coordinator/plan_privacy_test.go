@@ -85,7 +85,7 @@ func TestPlanCheckOfLearning(t *testing.T) {
 		"algorithm: {rounds: 5, stop: {patience: 5, every: 5}}\narchitecture: {kind: logistic}":                                  "nothing but the start would be judged",
 		"algorithm: {stop: {patience: 5}}\narchitecture: {kind: logistic}\nsearch: {grid: {batch: [8, 16]}}":                     "are for local: mini-batch",
 		"algorithm: {stop: {patience: 5}}\narchitecture: {kind: logistic}\nsearch: {grid: {momentum: [0.1]}}":                    "momentum is for fedavgm",
-		"privacy: {dp: record, epsilon: 3}\narchitecture: {kind: logistic}\nsearch: {grid: {l2: [1, 10]}}":                       "not with record-level privacy",
+		"privacy: {dp: record, epsilon: 3}\narchitecture: {kind: logistic}\nsearch: {grid: {l2: [1, 10]}}":                       "set algorithm.stop",
 		"privacy: {dp: record, epsilon: 3}\narchitecture: {kind: logistic}\nalgorithm: {stop: {patience: 5}}":                    "",
 		"search: {grid: {l2: [1, 10]}}\narchitecture: {kind: logistic}\nwarm_start: {release: " + strings.Repeat("0f", 32) + "}": "not with a warm start",
 	} {

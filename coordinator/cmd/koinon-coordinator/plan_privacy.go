@@ -23,6 +23,7 @@ type privacyFacts struct {
 	Clip       float64        `json:"clip,omitempty"`
 	Judge      float64        `json:"judge_noise,omitempty"` // of the validation words of early stopping
 	Rounds     int            `json:"rounds"`
+	Seen       float64        `json:"rows_seen_a_round"` // expected share of the training rows that a round looks at, epochs counted
 	Floor      int64          `json:"statistics_floor"` // rows of the cohort that a value must have to be told from noise
 	RowsWanted int64          `json:"rows_wanted"`      // of the cohort, below which the noise is worth a warning
 	Judged     *privacyJudged `json:"judged,omitempty"`
@@ -46,6 +47,7 @@ func privacyOf(p *federation.Plan, pld bool) (*privacyFacts, error) {
 	f := &privacyFacts{
 		DP: v.DP, Promised: v.Epsilon, Delta: v.Delta, Statistics: m[0], Training: m[1], Clip: v.Clip, Judge: v.JudgeNoise, Rounds: p.TrainRounds(),
 	}
+	f.Seen = m[1].Rate * float64(m[1].Steps) / float64(f.Rounds)
 	var err error
 	if f.Epsilon, f.Order, err = dp.Epsilon(v.Delta, m...); err != nil {
 		return nil, err
@@ -82,6 +84,9 @@ func (f *privacyFacts) print(std cli.Streams) {
 		f.Statistics.Noise, f.Training.Rate, f.Training.Noise, f.Training.Steps, f.Rounds)
 	if f.Clip > 0 {
 		fmt.Fprintf(std.Out, ", clip %v", f.Clip)
+	}
+	if f.Seen < 0.5 {
+		fmt.Fprintf(std.Out, "\n            a round looks at %.2g %% of the training rows: with one gradient a round (local: full-batch) leave rate out", 100*f.Seen)
 	}
 	if f.Judge > 0 {
 		fmt.Fprintf(std.Out, "\n            judgements: noise %v, covered by what a training round costs", f.Judge)

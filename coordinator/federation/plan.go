@@ -79,7 +79,6 @@ const defaultBatch = 16
 // WithDefaults fills every field that was left out.
 func (p *Plan) WithDefaults() {
 	p.Architecture = p.Architecture.WithDefaults()
-	p.privateTraining()
 	p.Algorithm = p.Algorithm.WithDefaults(p.Architecture)
 	p.privacyDefaults()
 	setDefault(&p.Cohort.Minimum, secagg.Threshold(len(p.Cohort.Members)))

@@ -53,14 +53,6 @@ const (
 var errNoNoise = errors.New("plan: privacy.noise and privacy.statistics_noise must stand in a plan that is signed: " +
 	"`koinon-coordinator plan check` fills them in")
 
-// privateTraining lets a network under noise train by local steps unless the plan says otherwise: many noisy steps on
-// few rows each come further for the same promise than one a round on all of them.
-func (p *Plan) privateTraining() {
-	if a := &p.Algorithm; p.Privacy.DP == DPRecord && p.Architecture.Kind == arch.MLP && a.Name == "" && a.Local == "" {
-		a.Name, a.Local = aggregate.FedAvgM, aggregate.MiniBatch
-	}
-}
-
 // privacyDefaults fills in what was left out, but for the noise.
 func (p *Plan) privacyDefaults() {
 	v := &p.Privacy

@@ -50,12 +50,12 @@ func TestPrivatePlan(t *testing.T) {
 	_, err = again.Encode()
 	require.ErrorContains(t, err, "promised, but the noise gives only")
 
-	local, err := private(mlpLine, "{rounds: 20, local_epochs: 2}", "secure_aggregation: required, dp: record, epsilon: 8, delta: 1e-5, clip: 0.5, rate: 0.03", "")
+	local, err := private(mlpLine, "{name: fedavgm, rounds: 20, local_epochs: 2}", "secure_aggregation: required, dp: record, epsilon: 8, delta: 1e-5, clip: 0.5, rate: 0.03", "")
 	require.NoError(t, err)
 	m = local.Mechanisms()
 	require.Equal(t, uint64(20*2*34), m[1].Steps, "⌈1/rate⌉ steps an epoch")
 	require.Equal(t, 0.03, m[1].Rate)
-	given, err := private(mlpLine, "{rounds: 20}", fmt.Sprintf("dp: record, epsilon: 8, noise: 2.5, statistics_noise: %v", local.Privacy.StatisticsNoise), "")
+	given, err := private(mlpLine, "{name: fedavgm, rounds: 20}", fmt.Sprintf("dp: record, epsilon: 8, noise: 2.5, statistics_noise: %v", local.Privacy.StatisticsNoise), "")
 	require.NoError(t, err)
 	require.Equal(t, 2.5, given.Privacy.Noise)
 	require.Equal(t, 0.02, given.Privacy.Rate)
@@ -79,7 +79,7 @@ func TestPrivatePlanRefusals(t *testing.T) {
 		"not a number":     {logistic, "{}", "dp: record, epsilon: .nan", "", "privacy.epsilon NaN"},
 		"delta":            {logistic, "{}", "dp: record, epsilon: 3, delta: 0.1", "", "privacy.delta 0.1"},
 		"rate":             {mlpLine, "{}", "dp: record, epsilon: 3, rate: 2", "", "rate 2"},
-		"tiny rate":        {mlpLine, "{}", "dp: record, epsilon: 3, rate: 1e-9", "", "local steps a round"},
+		"tiny rate":        {mlpLine, "{name: fedavgm}", "dp: record, epsilon: 3, rate: 1e-9", "", "local steps a round"},
 		"clip":             {mlpLine, "{}", "dp: record, epsilon: 3, clip: -1", "", "clip -1"},
 		"unreachable":      {logistic, "{}", "dp: record, epsilon: 1, statistics_noise: 0.5", "", "statistics_noise 0.5 alone costs more than epsilon 1"},
 		"too little":       {logistic, "{}", "dp: record, epsilon: 1, noise: 1, statistics_noise: 20", "", "noise gives only"},

@@ -24,8 +24,8 @@ type privacyFacts struct {
 	Judge      float64        `json:"judge_noise,omitempty"` // of the validation words of early stopping
 	Rounds     int            `json:"rounds"`
 	Seen       float64        `json:"rows_seen_a_round"` // expected share of the training rows that a round looks at, epochs counted
-	Floor      int64          `json:"statistics_floor"` // rows of the cohort that a value must have to be told from noise
-	RowsWanted int64          `json:"rows_wanted"`      // of the cohort, below which the noise is worth a warning
+	Floor      int64          `json:"statistics_floor"`  // rows of the cohort that a value must have to be told from noise
+	RowsWanted int64          `json:"rows_wanted"`       // of the cohort, below which the noise is worth a warning
 	Judged     *privacyJudged `json:"judged,omitempty"`
 }
 

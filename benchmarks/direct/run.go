@@ -30,6 +30,8 @@ type Config struct {
 	Minimum  int    // a sum of fewer members is an error; 0 means 1
 	Seed     uint64 // of the order of rows and of rounding
 
+	Unjudged bool // end before the evaluation, for which each member would train a model alone
+
 	Machine *schedule.Machine // to go on from, of the same plan; nil begins with the first sum
 
 	// Workers do the members' work, in their order; nil makes them. Those of an earlier run over the same tables
@@ -73,7 +75,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	for {
 		step, more := machine.Next()
-		if !more {
+		if !more || cfg.Unjudged && step.Kind == schedule.Evaluate {
 			return r, nil
 		}
 		sum, survivors, err := cfg.sum(ctx, r, step)
